@@ -1,0 +1,1 @@
+"""Declared models: cells wired from nodes."""

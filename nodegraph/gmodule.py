@@ -1,0 +1,294 @@
+"""GModule: a graph of nodes, closed into a module. It routes values forward and gradients backward, and knows no arithmetic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from nodegraph import table
+from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError
+from nodegraph.graph import forward_graph, forward_order
+from nodegraph.nn.module import Call, Module, locate
+from nodegraph.node import Node, as_nodes
+
+
+class GModule(Module):
+    """A module made of nodes.
+
+    `inputs` and `outputs` are a node or a list of nodes. With one input node `forward` takes its value itself, with
+    several a list of values; likewise for the output. After a run `gmodule.tape` holds each node's input, output and
+    gradients.
+
+    >>> import numpy as np
+    >>> from nodegraph import nn
+    >>> x, y = nn.Identity()(), nn.Identity()()
+    >>> gmodule = GModule([x, y], [nn.CMulTable()([x, nn.Tanh()(y)]), x])
+    >>> gmodule.forward([np.ones(2), np.zeros(2)])
+    [array([0., 0.]), array([1., 1.])]
+    >>> gmodule.backward([np.ones(2), np.zeros(2)], [np.ones(2), None])
+    [array([0., 0.]), array([1., 1.])]
+
+    Raises WiringError where the wiring cannot be meant: loose ends, unused inputs, cycles, things that are no nodes.
+    Source: torch/nngraph, gmodule.lua.
+    """
+
+    def __init__(self, inputs: Node | list[Node], outputs: Node | list[Node]) -> None:
+        inputs, outputs = as_nodes(inputs, "GModule inputs"), as_nodes(outputs, "GModule outputs")
+        self.arguments = ((), {})
+        self.hooks: list[tuple[Callable | None, Callable | None]] = []
+        self._set_nodes(forward_order(inputs, outputs), inputs, outputs)
+
+    def _set_nodes(self, nodes: list[Node], inputs: tuple[Node, ...], outputs: tuple[Node, ...]) -> None:
+        self.nodes, self.inputs, self.outputs = nodes, inputs, outputs
+        place = {node: i for i, node in enumerate(nodes)}
+        self._parents = [[place[parent] for parent in node.parents] for node in nodes]
+        self._given = {place[node]: i for i, node in enumerate(inputs)}
+        self._returned = [place[node] for node in outputs]
+
+    # The graph
+
+    @cached_property
+    def fg(self) -> nx.DiGraph:
+        """The forward graph: its nodes are the Nodes, its edges go along the values."""
+        return forward_graph(self.nodes)
+
+    @cached_property
+    def bg(self) -> nx.DiGraph:
+        """The backward graph: the same with the edges turned round, along the gradients."""
+        return self.fg.reverse()
+
+    def node(self, name: str) -> Node:
+        """The node annotated with this name; ArgumentError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise ArgumentError(f"no node is named {name!r}; the names are {sorted(n.name for n in self.nodes if n.name)}")
+
+    # Forward and backward
+
+    def update_output(self, input: Any) -> Any:
+        self.saved = Tape(self.nodes)
+        return self._walk(input, table.describe, self._run_node)
+
+    def output_shape(self, shape: Any) -> Any:
+        """The shapes of the outputs for those of the inputs; checks every node on the way."""
+        return self._walk(shape, table.describe_shape, lambda place, node, shape: node.module.output_shape(shape))
+
+    def check_input(self, input: Any) -> None:
+        pass
+
+    def _run_node(self, place: int, node: Node, input: Any) -> Any:
+        call = Call(node.module, input)
+        self.saved.calls[place] = call
+        for forward, _ in self.hooks:
+            if forward:
+                forward(node, call)
+        return call.output
+
+    def _walk(self, input: Any, describe: Callable[[Any], str], step: Callable[[int, Node, Any], Any]) -> Any:
+        """Go through the nodes in order, each with what its parents gave; the one walk for values and for shapes."""
+        given = self._one_for_each_input(input, describe)
+        values: list[Any] = []
+        for place, node in enumerate(self.nodes):
+            parents = self._parents[place]
+            if place in self._given:
+                value = given[self._given[place]]
+            else:
+                value = values[parents[0]] if len(parents) == 1 else [values[parent] for parent in parents]
+            try:
+                values.append(step(place, node, value))
+            except Exception as error:
+                raise self._at_node(error, node, value, describe)
+        returned = [values[place] for place in self._returned]
+        return returned[0] if len(returned) == 1 else returned
+
+    def _one_for_each_input(self, input: Any, describe: Callable[[Any], str]) -> list[Any]:
+        if len(self.inputs) == 1:
+            return [input]
+        if not table.is_table(input) or len(input) != len(self.inputs):
+            names = ", ".join(node.short() for node in self.inputs)
+            raise InputError(f"the graph has {len(self.inputs)} inputs ({names}), got {_count(input)} {describe(input)}")
+        return input
+
+    def _at_node(self, error: Exception, node: Node, value: Any, describe: Callable[[Any], str]) -> NodegraphError:
+        parents = [parent.short() for parent in node.parents]
+        if table.is_table(value) and len(value) == len(parents) > 1:
+            got = " and ".join(f"{describe(part)} from {parent}" for part, parent in zip(value, parents))
+        else:
+            got = describe(value) + (f" from {parents[0]}" if len(parents) == 1 else "")
+        error = locate(error, node.describe(), got)
+        error.node = error.node or node
+        return error
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        tape = self.saved
+        pending: list[Any] = [None] * len(self.nodes)
+        one = len(self.outputs) == 1
+        for place, gradient in zip(self._returned, [grad_output] if one else grad_output):
+            pending[place] = table.add(pending[place], gradient)
+        grad_inputs: list[Any] = [None] * len(self.inputs)
+        for place in reversed(range(len(self.nodes))):
+            gradient = self._run_node_backward(tape.calls[place], pending[place], self.nodes[place])
+            parents = self._parents[place]
+            pending[place] = None
+            if place in self._given:
+                grad_inputs[self._given[place]] = gradient
+            elif len(parents) == 1:
+                pending[parents[0]] = table.add(pending[parents[0]], gradient)
+            elif parents:
+                for parent, part in zip(parents, gradient, strict=True):
+                    pending[parent] = table.add(pending[parent], part)
+        return grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
+
+    def _run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
+        try:
+            grad_input = call.update_grad_input(grad_output)
+            if not _fits(grad_input, call.input):
+                raise ShapeError(f"its gradient has shape {table.describe(grad_input)}, not that of its input, {table.describe(call.input)}")
+        except Exception as error:
+            error = locate(error, node.describe(), "gradient " + table.describe(grad_output))
+            error.node = error.node or node
+            raise error
+        for _, backward in self.hooks:
+            if backward:
+                backward(node, call)
+        return grad_input
+
+    def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
+        for call in self.saved.calls:
+            if type(call.module).acc_grad_parameters is not Module.acc_grad_parameters:
+                call.acc_grad_parameters(scale)
+
+    # Looking inside
+
+    @property
+    def tape(self) -> Tape | None:
+        """The calls of the last run, for each node; None before the first."""
+        return self.saved
+
+    def watch(self, forward: Callable | None = None, backward: Callable | None = None) -> Watch:
+        """Have `forward(node, call)` called after each node's forward, `backward(node, call)` after its backward.
+
+        `call` has `input`, `output`, and in backward `grad_output` and `grad_input`. Use it as a context, or call
+        `remove()` on what is returned.
+
+        >>> import numpy as np
+        >>> from nodegraph import nn
+        >>> x = nn.Identity()().annotate(name="x")
+        >>> gmodule = GModule(x, nn.Square()(x).annotate(name="y"))
+        >>> with gmodule.watch(forward=lambda node, call: print(node.name, call.output)):
+        ...     _ = gmodule.forward(np.array([3.0]))
+        x [3.]
+        y [9.]
+        """
+        return Watch(self, (forward, backward))
+
+    # The module as a whole
+
+    def children(self) -> list[Module]:
+        return [node.module for node in self.nodes]
+
+    def named_children(self) -> list[tuple[str, Module]]:
+        count = Counter(node.name for node in self.nodes)
+        return [
+            (node.name if node.name and count[node.name] == 1 and not node.name.isdigit() else str(i), node.module)
+            for i, node in enumerate(self.nodes)
+        ]
+
+    def replace(self, function: Callable[[Module], Module]) -> Module:
+        replaced: dict[int, Module] = {}
+        for node in self.nodes:
+            if id(node.module) not in replaced:
+                replaced[id(node.module)] = node.module.replace(function)
+            node.module = replaced[id(node.module)]
+        return function(self)
+
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        for derived in ("fg", "bg", "_parents", "_given", "_returned"):
+            state.pop(derived, None)
+        records = [(n.module, parents, n.part, n.annotations, n.where) for n, parents in zip(self.nodes, self._parents)]
+        given = sorted(self._given, key=self._given.get)
+        return {**state, "nodes": records, "inputs": given, "outputs": self._returned, "hooks": []}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        nodes: list[Node] = []
+        for module, parents, part, annotations, where in state["nodes"]:
+            node = Node(module, tuple(nodes[parent] for parent in parents), part)
+            node.annotations, node.where = annotations, where
+            nodes.append(node)
+        self._set_nodes(nodes, tuple(nodes[i] for i in state["inputs"]), tuple(nodes[i] for i in state["outputs"]))
+
+    def describe(self) -> str:
+        return "GModule"
+
+    def __repr__(self) -> str:
+        place = {node: i for i, node in enumerate(self.nodes)}
+
+        def reference(node: Node) -> str:
+            return node.name or str(place[node])
+
+        lines = []
+        for i, node in enumerate(self.nodes):
+            parents = ", ".join(reference(parent) for parent in node.parents)
+            inner = repr(node.module).replace("\n", "\n    ")
+            source = f"input {self._given[i]}" if i in self._given else parents
+            lines.append(f"  {reference(node)}: {inner}" + (f" <- {source}" if source else ""))
+        outputs = ", ".join(reference(node) for node in self.outputs)
+        return "\n".join(["GModule(", *lines, f"  -> {outputs}", ")"])
+
+
+class Tape:
+    """What one run of a graph left: for each node a call with its input, output, grad_output and grad_input.
+
+    Look up a node by itself, by its name, or go through all of them in order.
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self.calls: list[Any] = [None] * len(nodes)
+
+    def __getitem__(self, node: Node | str) -> Call:
+        for candidate, call in self:
+            if candidate is node or candidate.name == node:
+                return call
+        raise ArgumentError(f"no node {node!r} in this run")
+
+    def __iter__(self) -> Iterator[tuple[Node, Call]]:
+        return zip(self.nodes, self.calls)
+
+
+class Watch:
+    """A pair of hooks on a GModule, until `remove()` or the end of the context."""
+
+    def __init__(self, gmodule: GModule, hooks: tuple[Callable | None, Callable | None]) -> None:
+        self.gmodule, self.hooks = gmodule, hooks
+        gmodule.hooks.append(hooks)
+
+    def remove(self) -> None:
+        if self.hooks in self.gmodule.hooks:
+            self.gmodule.hooks.remove(self.hooks)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.remove()
+
+
+def _fits(gradient: Any, value: Any) -> bool:
+    """Whether a gradient has the structure of its value; None stands for zeros anywhere."""
+    if gradient is None:
+        return True
+    if table.is_table(gradient) and table.is_table(value):
+        return len(gradient) == len(value) and all(_fits(g, v) for g, v in zip(gradient, value))
+    return table.same_structure(gradient, value)
+
+
+def _count(input: Any) -> str:
+    return f"a list of {len(input)}:" if table.is_table(input) else "an array"

@@ -1,0 +1,363 @@
+"""Module: a function with its derivative and its parameters. Call: one run of a module, and all its backward needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from nodegraph import parameters as flat
+from nodegraph import table
+from nodegraph.errors import ArgumentError, ModuleError, NodegraphError, ShapeError, StateError
+from nodegraph.node import NOTHING, Node
+
+RUN_STATE = ("output", "grad_input", "saved")
+
+
+class Module:
+    """A layer: forward computes, backward gives the gradient of the input and adds to those of the parameters.
+
+    A subclass writes three methods, in terms of NumPy alone::
+
+        update_output(self, input)                       # returns the output
+        update_grad_input(self, input, grad_output)      # returns the gradient with respect to the input
+        acc_grad_parameters(self, input, grad_output, scale=1.0)   # adds scale times the gradient to self.grad_weight ...
+
+    and `output_shape(self, shape)`, which is also the check of every input: it raises ShapeError for what the module
+    cannot take. During the last two methods `self.output` is the output of the run in question, and so is whatever
+    else `update_output` stored; by convention it stores one thing, `self.saved`.
+
+    Source: torch/nn, Module.lua.
+    """
+
+    parameter_names: tuple[str, ...] = ("weight", "bias")
+    """Attributes that are trained, where present and not None; the gradient of `weight` is `grad_weight`."""
+
+    buffer_names: tuple[str, ...] = ()
+    """Arrays that belong to the module's state but are not trained, such as running averages."""
+
+    source = False
+    """Whether the module takes no input, so that its node may stand at the start of a graph without being an input."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        module = super().__new__(cls)
+        module.arguments = (args, kwargs)
+        module.train = True
+        module.clear_own_state()
+        return module
+
+    # The function and its derivative
+
+    def update_output(self, input: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no update_output")
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no update_grad_input")
+
+    def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
+        pass
+
+    def output_shape(self, shape: Any) -> Any:
+        """The output's shape for an input's shape; a tuple for an array, a list of shapes for a table.
+
+        Raises ShapeError for a shape that the module cannot take.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not tell its output's shape")
+
+    def rowwise(self, shape: Any) -> bool:
+        """Whether, for inputs of this shape, the first axis only lists independent samples.
+
+        Then many time steps may go into one call, their rows one after the other; the output has as many rows, and
+        `acc_grad_parameters` depends on nothing but the rows of input and grad_output.
+        """
+        return False
+
+    def check_input(self, input: Any) -> None:
+        """Raise an error unless `update_output` can take the input."""
+        try:
+            self.output_shape(table.shape(input))
+        except NotImplementedError:
+            pass
+
+    # Running it
+
+    def forward(self, input: Any) -> Any:
+        """The output for an array or a table of arrays."""
+        with np.errstate(all="ignore"):
+            try:
+                self._last = Call(self, table.as_value(input))
+            except Exception as error:
+                raise self._located(error, table.describe(input))
+        return self.output
+
+    def backward(self, input: Any, grad_output: Any, scale: float = 1.0) -> Any:
+        """The gradient with respect to the input of the last `forward`; adds to the gradients of the parameters.
+
+        `grad_output` has the structure of the output; None stands for zeros. Raises ShapeError where it differs,
+        StateError when there was no forward.
+        """
+        if self._last is None:
+            raise StateError(f"{self.describe()}: backward needs a forward before it")
+        with np.errstate(all="ignore"):
+            try:
+                return self._last.backward(grad_output, scale)
+            except Exception as error:
+                raise self._located(error, "gradient " + table.describe(grad_output))
+
+    def _located(self, error: Exception, got: str) -> Exception:
+        return error if getattr(error, "located", False) else locate(error, self.describe(), got)
+
+    # Parameters
+
+    def children(self) -> list[Module]:
+        """The modules directly inside this one."""
+        return []
+
+    def list_modules(self) -> list[Module]:
+        """This module and all inside it, each once, outer ones first."""
+        seen, pending = {}, [self]
+        while pending:
+            module = pending.pop()
+            if id(module) not in seen:
+                seen[id(module)] = module
+                pending.extend(reversed(module.children()))
+        return list(seen.values())
+
+    def own_parameter_names(self) -> list[str]:
+        return [name for name in self.parameter_names if getattr(self, name, None) is not None]
+
+    def parameters(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The parameters and their gradients, in Torch's order; a module that stands at two places counts twice."""
+        names = self.own_parameter_names()
+        values, gradients = [getattr(self, n) for n in names], [getattr(self, "grad_" + n) for n in names]
+        for child in self.children():
+            for mine, theirs in zip((values, gradients), child.parameters()):
+                mine.extend(theirs)
+        return values, gradients
+
+    def named_children(self) -> list[tuple[str, Module]]:
+        """The modules directly inside, each with its name in the paths of `named_parameters`."""
+        return [(str(i), child) for i, child in enumerate(self.children())]
+
+    def named_parameters(self, kind: str = "parameter") -> dict[str, np.ndarray]:
+        """Path to array, such as `0.weight`; arrays that are shared count once. `kind` may be `gradient` or `buffer`."""
+        found, seen = {}, set()
+        for path, owner, name in self._named_arrays(kind):
+            array = getattr(owner, name)
+            if flat.key(array) not in seen:
+                seen.add(flat.key(array))
+                found[path] = array
+        return found
+
+    def _named_arrays(self, kind: str, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
+        if kind == "buffer":
+            names = {n: n for n in self.buffer_names if getattr(self, n, None) is not None}
+        else:
+            names = {n: n if kind == "parameter" else "grad_" + n for n in self.own_parameter_names()}
+        for path, name in names.items():
+            yield prefix + path, self, name
+        for path, child in self.named_children():
+            yield from child._named_arrays(kind, f"{prefix}{path}.")
+
+    def get_parameters(self) -> tuple[np.ndarray, np.ndarray]:
+        """All parameters as one vector, and their gradients as another; the modules' arrays become views of them.
+
+        Arrays that are shared count once. A conversion with `float` or `double` ends the tie.
+        """
+        return flat.flatten(self)
+
+    def zero_grad_parameters(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for gradient in self.parameters()[1]:
+            gradient.fill(0)
+
+    def update_parameters(self, rate: float) -> None:
+        """Go a step down the gradient: parameter -= rate x gradient, once for each array."""
+        for parameter, gradient in zip(*flat.unique(*self.parameters())):
+            parameter -= rate * gradient
+
+    def reset(self) -> Module:
+        """Draw the parameters anew, by Torch's rule for the class; also in the modules inside."""
+        for child in self.children():
+            child.reset()
+        return self
+
+    # The module as a whole
+
+    def apply(self, function: Callable[[Module], Any]) -> Module:
+        """Call `function` on this module and on all inside it, each once."""
+        for module in self.list_modules():
+            function(module)
+        return self
+
+    def training(self) -> Module:
+        """Switch to training: dropout drops, batch normalisation uses the batch."""
+        return self.apply(lambda module: setattr(module, "train", True))
+
+    def evaluate(self) -> Module:
+        """Switch to evaluation."""
+        return self.apply(lambda module: setattr(module, "train", False))
+
+    def float(self) -> Module:
+        """Make all arrays float32."""
+        return self.astype(np.float32)
+
+    def double(self) -> Module:
+        """Make all arrays float64."""
+        return self.astype(np.float64)
+
+    def astype(self, dtype: Any) -> Module:
+        """Convert all floating-point arrays, keep shared ones shared, and forget the last run."""
+        converted: dict[int, np.ndarray] = {}
+        kept = []
+
+        def convert(value: Any) -> Any:
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != dtype:
+                kept.append(value)
+                return converted.setdefault(id(value), value.astype(dtype))
+            if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
+                return type(value)(convert(part) for part in value)
+            return value
+
+        for module in self.list_modules():
+            module.clear_own_state()
+            for name, value in vars(module).items():
+                if name != "arguments":
+                    vars(module)[name] = convert(value)
+        return self
+
+    def clone(self, *shared: str) -> Module:
+        """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""
+        memo: dict[int, Any] = {}
+        for module in self.list_modules():
+            for name in shared:
+                value = getattr(module, name, None)
+                if isinstance(value, np.ndarray):
+                    memo[id(value)] = value
+        return copy.deepcopy(self, memo)
+
+    def share(self, other: Module, *names: str) -> Module:
+        """Make the arrays named those of `other`, a module of the same structure."""
+        mine, theirs = self.list_modules(), other.list_modules()
+        if [type(m) for m in mine] != [type(m) for m in theirs]:
+            raise ArgumentError(f"{self.describe()} cannot share with {other.describe()}: the structures differ")
+        for a, b in zip(mine, theirs):
+            for name in names:
+                if isinstance(getattr(b, name, None), np.ndarray):
+                    setattr(a, name, getattr(b, name))
+        return self
+
+    def replace(self, function: Callable[[Module], Module]) -> Module:
+        """Put `function(module)` in the place of each module inside, innermost first, and return that of this one."""
+        return function(self)
+
+    def find_modules(self, kind: type | str) -> list[Module]:
+        """The modules of a class, or of a class's name, here and inside.
+
+        >>> from nodegraph import nn
+        >>> nn.Sequential().add(nn.Linear(3, 2)).add(nn.Tanh()).find_modules("Linear")
+        [Linear(3, 2)]
+        """
+        return [m for m in self.list_modules() if (type(m).__name__ == kind if isinstance(kind, str) else isinstance(m, kind))]
+
+    def clear_state(self) -> Module:
+        """Forget what the last run left: outputs, gradients of inputs, what was saved for backward."""
+        return self.apply(lambda module: module.clear_own_state())
+
+    def clear_own_state(self) -> None:
+        for name in RUN_STATE:
+            setattr(self, name, None)
+        self._last = None
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), **dict.fromkeys(RUN_STATE), "_last": None}
+
+    # Wiring
+
+    def __call__(self, parents: Any = NOTHING) -> Node:
+        """A node that applies this module to the output of a node, or to a list of outputs; without argument, an input."""
+        return Node.wire(self, parents)
+
+    def __neg__(self) -> Node:
+        return self()
+
+    def __rsub__(self, parents: Any) -> Node:
+        return self(parents)
+
+    def describe(self) -> str:
+        """The module in a few words, for messages."""
+        return repr(self)
+
+    def __repr__(self) -> str:
+        args, kwargs = self.arguments
+        shown = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def short(value: Any) -> str:
+    """An argument as a message or a picture shows it; arrays by their shape."""
+    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)
+
+
+class Call:
+    """One run of a module: its input, its output, and whatever else its backward needs.
+
+    The run happens on a *frame*, a shallow copy of the module: it shares the parameters but has its own output and
+    saved state. So one module can stand at several nodes, at fifty time steps or in two threads at once.
+    """
+
+    __slots__ = ("module", "input", "output", "grad_output", "grad_input", "_frame")
+
+    def __init__(self, module: Module, input: Any) -> None:
+        frame = object.__new__(type(module))
+        attributes = frame.__dict__
+        attributes.update(module.__dict__)
+        frame.check_input(input)
+        output = frame.update_output(input)
+        attributes["output"] = output
+        module.__dict__.update(attributes)
+        self.module, self.input, self.output, self._frame = module, input, output, frame
+        self.grad_output = self.grad_input = None
+
+    def update_grad_input(self, grad_output: Any) -> Any:
+        """The gradient with respect to the input; `grad_output` must have the structure of the output."""
+        grad_output = table.fill(grad_output, self.output)
+        if not table.same_structure(grad_output, self.output):
+            raise ShapeError(f"expected a gradient of the output's shape {table.describe(self.output)}")
+        self._refresh()
+        self.grad_output = grad_output
+        self.grad_input = self._frame.update_grad_input(self.input, grad_output)
+        self._frame.grad_input = self.module.grad_input = self.grad_input
+        return self.grad_input
+
+    def acc_grad_parameters(self, scale: float = 1.0) -> None:
+        """Add to the parameters' gradients, for the output gradient given last."""
+        self._refresh()
+        self._frame.acc_grad_parameters(self.input, self.grad_output, scale)
+
+    def backward(self, grad_output: Any, scale: float = 1.0) -> Any:
+        grad_input = self.update_grad_input(grad_output)
+        self.acc_grad_parameters(scale)
+        return grad_input
+
+    def _refresh(self) -> None:
+        """Follow parameter arrays that were exchanged since the forward, by `get_parameters` for one."""
+        frame, module = self._frame.__dict__, self.module.__dict__
+        for name in self.module.parameter_names:
+            if frame.get(name) is not module.get(name):
+                frame[name] = module[name]
+                frame["grad_" + name] = module["grad_" + name]
+
+
+def locate(error: Exception, place: str, got: str) -> NodegraphError:
+    """The error to raise instead: ours with the place added, or a ModuleError that is caused by a foreign one."""
+    if isinstance(error, NodegraphError):
+        located_error = error.locate(place, got)
+        located_error.__cause__ = error.__cause__
+        located_error.__suppress_context__ = True
+    else:
+        located_error = ModuleError(f"{type(error).__name__}: {error}").locate(place, got)
+        located_error.__cause__ = error
+    return located_error

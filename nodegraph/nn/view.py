@@ -1,0 +1,219 @@
+"""Views: modules that rearrange or select, and copy nothing. The gradient of a view is the same view of the gradient."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from nodegraph import table
+from nodegraph.errors import ArgumentError, ShapeError
+from nodegraph.nn.module import Module
+
+
+class ViewModule(Module):
+    """A module that defines `view(input)` alone: a view of the input's memory, or a part of a table.
+
+    `view` raises ShapeError for what it cannot take. Two elements of the view must not be the same element of the
+    input; a view that repeats elements writes its own `update_grad_input`.
+    """
+
+    def view(self, input: Any) -> Any:
+        raise NotImplementedError
+
+    def update_output(self, input: Any) -> Any:
+        return self.view(input)
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        grad_input = table.zeros_like(input)
+        table.copy(self.view(grad_input), grad_output)
+        return grad_input
+
+    def check_input(self, input: Any) -> None:
+        pass
+
+    def output_shape(self, shape: Any) -> Any:
+        return table.shape(self.view(placeholder(shape)))
+
+
+def placeholder(shape: Any) -> Any:
+    """A value of the given shape that takes no memory."""
+    if isinstance(shape, list):
+        return [placeholder(part) for part in shape]
+    return np.broadcast_to(np.zeros(()), shape)
+
+
+def array(input: Any) -> np.ndarray:
+    """The input, which must be an array and not a table."""
+    if table.is_table(input):
+        raise ShapeError("expected an array, not a table")
+    return np.asarray(input)
+
+
+def axis_of(axis: int, ndim: int) -> int:
+    """The axis counted from the front; ShapeError if an array of `ndim` axes has none such."""
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"expected an array that has axis {axis}")
+    return axis % ndim
+
+
+def batched_axis(axis: int, n_input_dims: int | None, ndim: int) -> int:
+    """The axis, shifted by one when there is one axis more than `n_input_dims`; a negative axis is not shifted."""
+    if axis >= 0 and n_input_dims is not None and ndim == n_input_dims + 1:
+        axis += 1
+    return axis_of(axis, ndim)
+
+
+def integer(value: Any, what: str) -> int:
+    """The value as an int; ArgumentError if it is not a whole number."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{what} must be a whole number, got {value!r}") from None
+
+
+class Identity(ViewModule):
+    """y = x, for an array or a table.
+
+    >>> Identity().forward(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+
+    def view(self, input: Any) -> Any:
+        return input
+
+    def rowwise(self, shape: Any) -> bool:
+        return True
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        return grad_output
+
+
+class Narrow(ViewModule):
+    """`length` slices along an axis, from `start` on: (batch, n) -> (batch, length) for axis 1.
+
+    A negative `start` counts from the end; a negative `length` means up to that place from the end, -1 for all.
+
+    >>> Narrow(1, 0, 2).forward(np.array([[1.0, 2.0, 3.0]]))
+    array([[1., 2.]])
+
+    Source: torch/nn, Narrow.lua. Torch7 takes a negative offset for the first, whatever its value; here it counts.
+    """
+
+    def __init__(self, axis: int, start: int, length: int = 1) -> None:
+        self.axis, self.start, self.length = integer(axis, "axis"), integer(start, "start"), integer(length, "length")
+
+    def rowwise(self, shape: Any) -> bool:
+        return axis_of(self.axis, len(shape)) > 0
+
+    def view(self, input: Any) -> np.ndarray:
+        x = array(input)
+        axis = axis_of(self.axis, x.ndim)
+        size = x.shape[axis]
+        start = self.start + size if self.start < 0 else self.start
+        length = size - start + self.length + 1 if self.length < 0 else self.length
+        if start < 0 or length < 0 or start + length > size:
+            raise ShapeError(f"expected at least {max(start, 0) + max(length, 0)} slices along axis {self.axis}")
+        return x[(slice(None),) * axis + (slice(start, start + length),)]
+
+
+class Select(ViewModule):
+    """One slice along an axis, which disappears: (batch, n) -> (batch,) for axis 1.
+
+    >>> Select(1, -1).forward(np.array([[1.0, 2.0, 3.0]]))
+    array([3.])
+
+    Source: torch/nn, Select.lua.
+    """
+
+    def __init__(self, axis: int, index: int) -> None:
+        self.axis, self.index = integer(axis, "axis"), integer(index, "index")
+
+    def rowwise(self, shape: Any) -> bool:
+        return axis_of(self.axis, len(shape)) > 0
+
+    def view(self, input: Any) -> np.ndarray:
+        x = array(input)
+        axis = axis_of(self.axis, x.ndim)
+        if not -x.shape[axis] <= self.index < x.shape[axis]:
+            raise ShapeError(f"expected a slice {self.index} along axis {self.axis}")
+        return x[(slice(None),) * axis + (self.index, ...)]
+
+
+class Reshape(ViewModule):
+    """The elements in another shape: (batch, ...) -> (batch, *sizes), or the sizes alone.
+
+    Whether the first axis is a batch is decided by the number of elements; a first axis of length 1 counts as one.
+    `batch_mode` True or False decides it for good.
+
+    >>> Reshape(2, 3).forward(np.zeros((5, 6))).shape, Reshape(2, 3).forward(np.zeros(6)).shape
+    ((5, 2, 3), (2, 3))
+
+    Source: torch/nn, Reshape.lua.
+    """
+
+    def __init__(self, *sizes: int, batch_mode: bool | None = None) -> None:
+        self.sizes, self.batch_mode = sizes_of(sizes), batch_mode
+
+    def view(self, input: Any) -> np.ndarray:
+        x, n = array(input), math.prod(self.sizes)
+        batched = self.batch_mode
+        if batched is None:
+            batched = x.size != n or (x.ndim > 0 and x.shape[0] == 1)
+        shape = x.shape[:1] + self.sizes if batched else self.sizes
+        if (batched and x.ndim == 0) or math.prod(shape) != x.size:
+            raise ShapeError(f"expected {n} elements, or {n} in each row of a batch, to reshape to {self.sizes}")
+        return x.reshape(shape)
+
+    def rowwise(self, shape: Any) -> bool:
+        return self.batch_mode is not False and math.prod(shape[1:]) == math.prod(self.sizes)
+
+
+class View(ViewModule):
+    """The elements in another shape, one size of which may be -1; what the sizes leave over becomes a first axis.
+
+    `num_input_dims` says how many axes a single sample has, for inputs whose batch could not be told otherwise.
+
+    >>> View(2, 3).forward(np.zeros((4, 6))).shape, View(-1).forward(np.zeros((4, 6))).shape
+    ((4, 2, 3), (24,))
+
+    Source: torch/nn, View.lua.
+    """
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = sizes_of(sizes, wildcard=True)
+        self.num_input_dims: int | None = None
+
+    def set_num_input_dims(self, n: int) -> View:
+        self.num_input_dims = integer(n, "num_input_dims")
+        return self
+
+    def view(self, input: Any) -> np.ndarray:
+        x = array(input)
+        own = x.ndim if self.num_input_dims is None else self.num_input_dims
+        rows, width = math.prod(x.shape[: max(x.ndim - own, 0)]), math.prod(x.shape[max(x.ndim - own, 0) :])
+        n = math.prod(size for size in self.sizes if size != -1)
+        if n == 0 or width % n:
+            raise ShapeError(f"expected a number of elements that fits {self.sizes}")
+        if -1 not in self.sizes:
+            rows *= width // n
+        if rows == 1 and x.ndim <= own:
+            return x.reshape(self.sizes)
+        return x.reshape(rows, *(width // n if size == -1 else size for size in self.sizes))
+
+    def rowwise(self, shape: Any) -> bool:
+        if -1 in self.sizes:
+            return self.num_input_dims == len(shape) - 1
+        return math.prod(shape[1:]) == math.prod(self.sizes)
+
+
+def sizes_of(sizes: tuple, wildcard: bool = False) -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence; ArgumentError unless they are positive, or -1 with `wildcard`."""
+    if len(sizes) == 1 and isinstance(sizes[0], (list, tuple, np.ndarray)):
+        sizes = tuple(sizes[0])
+    sizes = tuple(integer(size, "a size") for size in sizes)
+    if any(size < (-1 if wildcard else 0) for size in sizes) or sizes.count(-1) > 1 or not sizes:
+        raise ArgumentError(f"expected sizes{' of which one may be -1' if wildcard else ''}, got {sizes}")
+    return sizes

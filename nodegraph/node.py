@@ -1,0 +1,186 @@
+"""Node: what `module(nodes)` returns, a place in a graph that is still being wired."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nodegraph.errors import ArgumentError, WiringError
+
+if TYPE_CHECKING:
+    from nodegraph.nn.module import Module
+
+NOTHING = object()
+
+
+class Node:
+    """A module applied to the outputs of other nodes.
+
+    `parents` are the nodes whose outputs it takes: none for an input of the graph, one whose output is passed as it
+    is, or several whose outputs are passed as a table. `children` are the nodes wired from it, `where` is the file
+    and line of the user's call, and `annotations` holds what `annotate` was told.
+
+    >>> from nodegraph import nn
+    >>> x = nn.Identity()()
+    >>> h = nn.Tanh()(nn.Linear(10, 20)(x)).annotate(name="hidden")
+    >>> h.name, h.parents[0].module
+    ('hidden', Linear(10, 20))
+    """
+
+    def __init__(self, module: Module, parents: tuple[Node, ...] = (), part: tuple[int, int] | None = None) -> None:
+        self.module = module
+        self.parents = parents
+        self.children: list[Node] = []
+        self.part = part
+        self.annotations: dict[str, Any] = {}
+        self.where = _user_line()
+        for parent in dict.fromkeys(parents):
+            parent.children.append(self)
+
+    @classmethod
+    def wire(cls, module: Module, parents: Any = NOTHING) -> Node:
+        """The node for `module(parents)`; WiringError unless `parents` are nodes."""
+        if parents is NOTHING:
+            return cls(module)
+        return cls(module, as_nodes(parents, f"{type(module).__name__}(...)"))
+
+    @property
+    def name(self) -> str | None:
+        return self.annotations.get("name")
+
+    @property
+    def place(self) -> str:
+        """File and line of the call that made the node, such as `cell.py:14`."""
+        file, line = self.where
+        return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
+
+    def split(self, n: int) -> Any:
+        """The parts of an output that is a table of `n` values: `n` nodes, or the one node if `n` is 1.
+
+        >>> from nodegraph import nn
+        >>> h, c = nn.Identity()().split(2)
+        """
+        from nodegraph.nn.tables import Part
+
+        if not isinstance(n, int) or n < 1:
+            raise ArgumentError(f"{self.describe()}: split needs a positive number of parts, got {n!r}")
+        parts = [Node(Part(i, n), (self,), (i, n)) for i in range(n)]
+        return parts[0] if n == 1 else parts
+
+    def annotate(
+        self, name: str | None = None, description: str | None = None, graph_attributes: dict[str, str] | None = None
+    ) -> Node:
+        """Give the node a name, a description, or Graphviz attributes for its pictures; returns the node."""
+        given = {"name": name, "description": description, "graph_attributes": graph_attributes}
+        self.annotations.update({key: value for key, value in given.items() if value is not None})
+        return self
+
+    def describe(self) -> str:
+        """The node in a sentence: class, name, and where it was wired."""
+        if self.part:
+            i, n = self.part
+            return f"part {i} of the split({n}) at {self.place} of {self.parents[0].describe()}"
+        name = f" `{self.name}`" if self.name else ""
+        return f"{type(self.module).__name__}{name} at {self.place}"
+
+    def short(self) -> str:
+        """The name alone if there is one, else as `describe`."""
+        return f"`{self.name}`" if self.name else self.describe()
+
+    def label(self) -> str:
+        """Several lines on the node, as a picture shows them: name, description, module, and how it was last used."""
+        lines = [self.name, self.annotations.get("description"), repr(self.module), self.place]
+        if self.module.output is not None:
+            from nodegraph import table
+
+            lines.append(f"output {table.describe(self.module.output)}")
+        return "\n".join(line for line in lines if line)
+
+    def __sub__(self, module: Module) -> Node:
+        if not hasattr(module, "update_output"):
+            raise WiringError(f"{self.describe()} - {_what(module)}: to the right of `-` stands the module that takes the node's output")
+        return module(self)
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
+
+def as_nodes(value: Any, taker: str) -> tuple[Node, ...]:
+    """A node or a list of nodes as a tuple; WiringError for anything else, in terms of the call `taker`."""
+    file, line = _user_line()
+    place = f"{taker} at {file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
+    if isinstance(value, Node):
+        return (value,)
+    if not isinstance(value, (list, tuple)):
+        raise WiringError(f"{place} got {_what(value)}; it takes a node or a list of nodes")
+    if not value:
+        raise WiringError(f"{place} got an empty list of nodes; for an input leave the second parentheses empty, as in nn.Identity()()")
+    for i, node in enumerate(value):
+        if isinstance(node, (list, tuple)):
+            raise WiringError(f"{place} got {_what(node)} at position {i}; to pass a table made of nodes use nest([...])")
+        if not isinstance(node, Node):
+            raise WiringError(f"{place} got {_what(node)} at position {i}; it takes nodes")
+    return tuple(value)
+
+
+def _what(value: Any) -> str:
+    """Something that is not a node, in a learner's words."""
+    if value is None:
+        return "None where a node belongs (is the variable spelled right?)"
+    if hasattr(value, "update_output"):
+        return f"the module {value!r} where a node belongs: did you forget the second pair of parentheses, as in nn.{value!r}()?"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} where a node belongs (arrays go to forward, once the GModule is made)"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{value!r}, which is not a node,"
+
+
+def nest(structure: Any) -> Node:
+    """A node whose value is a table: nodes nested in lists become the same nesting of their values.
+
+    >>> from nodegraph import nn
+    >>> a, b, c = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    >>> state = nest([a, [b], c])
+
+    Source: torch/nngraph, nest.lua.
+    """
+    from nodegraph.nn.tables import JustTable
+    from nodegraph.nn.view import Identity
+
+    if isinstance(structure, Node):
+        return structure
+    if isinstance(structure, (list, tuple)) and structure:
+        parents = [nest(part) for part in structure]
+        return (JustTable() if len(parents) == 1 else Identity())(parents)
+    return as_nodes(structure, "nest(...)")[0]
+
+
+def annotate_nodes() -> None:
+    """Name each node after the local variable of the caller that holds it, unless it has a name.
+
+    >>> from nodegraph import nn
+    >>> def wire():
+    ...     x = nn.Identity()()
+    ...     hidden = nn.Linear(10, 20)(x)
+    ...     annotate_nodes()
+    ...     return hidden
+    >>> wire().name
+    'hidden'
+    """
+    for name, value in sys._getframe(1).f_locals.items():
+        if isinstance(value, Node) and value.name is None:
+            value.annotate(name=name)
+
+
+def _user_line() -> tuple[str, int]:
+    """File and line of the innermost frame outside the library; the declared models count as outside."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("nodegraph.") or module.startswith("nodegraph.models"):
+            break
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno

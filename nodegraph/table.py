@@ -1,0 +1,134 @@
+"""Tables: nested lists of arrays, the only other kind of value besides the array.
+
+A leaf is a NumPy array or a number. In a table of gradients None stands for a zero gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from nodegraph.errors import InputError
+
+
+def is_table(value: Any) -> bool:
+    """Whether the value is a table, not an array.
+
+    >>> is_table([np.zeros(2)]), is_table(np.zeros(2))
+    (True, False)
+    """
+    return isinstance(value, (list, tuple))
+
+
+def map(function: Callable, value: Any, *others: Any) -> Any:
+    """Apply `function` to each leaf, and to the leaves at the same place in the other tables.
+
+    >>> map(np.add, [1, [2, 3]], [10, [20, 30]])
+    [np.int64(11), [np.int64(22), np.int64(33)]]
+    """
+    if is_table(value):
+        return [map(function, *parts) for parts in zip(value, *others, strict=True)]
+    return function(value, *others)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The arrays of a table, from left to right."""
+    if is_table(value):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
+
+
+def as_value(value: Any) -> Any:
+    """The value with numbers as arrays; anything that is neither array, number nor table is refused."""
+    if is_table(value):
+        return [as_value(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, (int, float, np.generic)):
+        return np.asarray(value)
+    raise InputError(f"expected a NumPy array or a list of them, got {type(value).__name__}")
+
+
+def shape(value: Any) -> Any:
+    """A tuple for an array, a list of shapes for a table.
+
+    >>> shape([np.zeros((2, 3)), [np.zeros(4)]])
+    [(2, 3), [(4,)]]
+    """
+    if is_table(value):
+        return [shape(part) for part in value]
+    return np.shape(value)
+
+
+def zeros_like(value: Any) -> Any:
+    """Zeros for each leaf, in C order; float64 for leaves that are not floating point."""
+    if is_table(value):
+        return [zeros_like(part) for part in value]
+    dtype = value.dtype if isinstance(value, np.ndarray) and value.dtype.kind == "f" else np.float64
+    return np.zeros(np.shape(value), dtype)
+
+
+def copy(into: Any, value: Any) -> None:
+    """Write the leaves of `value` into those of `into`."""
+    if is_table(into):
+        for target, part in zip(into, value, strict=True):
+            copy(target, part)
+    else:
+        into[...] = value
+
+
+def add(a: Any, b: Any) -> Any:
+    """The sum of two gradients of the same structure; None counts as zero. Neither operand is written to."""
+    if a is None:
+        return b
+    if b is None:
+        return a
+    if is_table(a):
+        return [add(x, y) for x, y in zip(a, b, strict=True)]
+    return a + b
+
+
+def fill(gradient: Any, like: Any) -> Any:
+    """The gradient with zeros, shaped as in `like`, wherever it is None."""
+    if gradient is None:
+        return zeros_like(like)
+    if is_table(gradient) and is_table(like) and len(gradient) == len(like):
+        return [fill(g, x) for g, x in zip(gradient, like)]
+    return gradient
+
+
+def same_structure(a: Any, b: Any) -> bool:
+    """Whether both are arrays of one shape, or tables of one length with parts of the same structure.
+
+    >>> same_structure([np.zeros(2), np.zeros(3)], [np.ones(2), np.ones(3)])
+    True
+    """
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.shape == b.shape
+    if is_table(a) or is_table(b):
+        return is_table(a) and is_table(b) and len(a) == len(b) and all(same_structure(x, y) for x, y in zip(a, b))
+    return a is not None and b is not None and np.shape(a) == np.shape(b)
+
+
+def describe(value: Any) -> str:
+    """The shapes of a value in words, for messages.
+
+    >>> describe([np.zeros((2, 3)), 4.0]), describe(np.zeros((2, 3)))
+    ('[(2, 3), a number]', '(2, 3)')
+    """
+    if is_table(value):
+        return "[" + ", ".join(describe(part) for part in value) + "]"
+    if value is None:
+        return "None"
+    return str(np.shape(value)) if np.shape(value) else "a number"
+
+
+def describe_shape(shape: Any) -> str:
+    """The same for a shape as `shape` gives it."""
+    if isinstance(shape, list):
+        return "[" + ", ".join(describe_shape(part) for part in shape) + "]"
+    return str(tuple(shape)) if len(shape) else "a number"

@@ -1,0 +1,117 @@
+"""Reference values computed with Torch7, read into Python's terms: arrays, tables, our modules with their arguments."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+from torch_arguments import FIELDS, TRANSLATE
+
+import nodegraph
+from nodegraph import nn, table
+
+DATA = pathlib.Path(__file__).parent / "data"
+
+
+def cases(file, key=None):
+    """The cases of a file, or those whose `key` is a class of nodegraph.nn."""
+    found = json.loads((DATA / file).read_text())["cases"]
+    return [case for case in found if key is None or hasattr(nn, case[key])]
+
+
+def value(stored):
+    """An array, a table, a dictionary or a plain value from its stored form."""
+    if isinstance(stored, list):
+        return [value(part) for part in stored]
+    if not isinstance(stored, dict):
+        return float("inf") if stored == "inf" else stored
+    if "table" in stored:
+        return [value(part) for part in stored["table"]]
+    if "dict" in stored:
+        return {k: value(v) for k, v in stored["dict"].items()}
+    if "shape" in stored:
+        return np.array(stored["data"], dtype=float).reshape(stored["shape"])
+    return stored
+
+
+def build(description, modules=None):
+    """The module for {"module", "args", "calls", "children"}; `modules` are those of the graph, for shared ones."""
+    name = description["module"]
+    args = [argument(a) for a in description.get("args", [])]
+    if name == "gModule":
+        return graph(description["graph"])[0]
+    if name == "ModuleFromCriterion":
+        module = nn.ModuleFromCriterion(*args)
+    else:
+        args, kwargs = TRANSLATE.get(name, lambda *a: (a, {}))(*args)
+        module = getattr(nn, name)(*args, **kwargs)
+    for call in description.get("calls", []):
+        method = "".join("_" + c.lower() if c.isupper() else c for c in call["method"])
+        getattr(module, method)(*[argument(a) for a in call["args"]])
+    for child in description.get("children", []):
+        module.add(build(child))
+    return module
+
+
+def argument(stored):
+    return build(stored) if isinstance(stored, dict) and "module" in stored else value(stored)
+
+
+def graph(case):
+    """The GModule of a case and its nodes by id."""
+    nodes, modules = {}, {}
+    for record in case["nodes"]:
+        name = record["id"]
+        if "select" in record:
+            parts = nodes[record["of"] + "/parts"]
+            nodes[name] = parts[record["select"] - 1]
+            continue
+        if record["module"] == "nest":
+            nodes[name] = nodegraph.nest(table.map(nodes.get, record["structure"]))
+        else:
+            if "shares" in record:
+                module = modules[record["shares"]]
+            elif "clones" in record:
+                module = modules[record["clones"]].clone("weight", "bias", "grad_weight", "grad_bias")
+            else:
+                module = build(record)
+            modules[name] = module
+            parents = [nodes[i] for i in record["inputs"]]
+            nodes[name] = module(parents) if parents else module()
+        if "name" in record:
+            nodes[name].annotate(name=record["name"])
+        if "split" in record:
+            parts = nodes[name].split(record["split"])
+            nodes[name + "/parts"] = parts if isinstance(parts, list) else [parts]
+    gmodule = nodegraph.GModule([nodes[i] for i in case["inputs"]], [nodes[i] for i in case["outputs"]])
+    return gmodule, {name: node for name, node in nodes.items() if "/" not in name}
+
+
+def owner(module, path):
+    """The module at a path such as `2.1.weight`, and the field's name here."""
+    *steps, field = path.split(".")
+    for step in steps:
+        module = module.children()[int(step) - 1]
+    return module, FIELDS.get(field, "".join("_" + c.lower() if c.isupper() else c for c in field))
+
+
+def set_array(module, path, stored):
+    target, field = owner(module, path)
+    array = value(stored)
+    current = getattr(target, field)
+    current[...] = array.reshape(current.shape)
+
+
+def assert_equal(actual, stored, tolerance=1e-10, what=""):
+    """Same structure, same shapes, same numbers up to a relative and absolute tolerance."""
+    expected = value(stored)
+    if table.is_table(expected):
+        assert table.is_table(actual) and len(actual) == len(expected), what
+        for i, (a, e) in enumerate(zip(actual, stored["table"])):
+            assert_equal(a, e, tolerance, f"{what}[{i}]")
+    elif isinstance(expected, np.ndarray):
+        assert np.shape(actual) == expected.shape, f"{what}: shape {np.shape(actual)}, not {expected.shape}"
+        np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance, err_msg=what)
+    else:
+        np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance, err_msg=what)
