@@ -1,1 +1,1 @@
-"""Declared models: cells wired from nodes."""
+"""Declared models: recurrent cells and networks, wired from nodes, and the applications built on them."""

@@ -1,7 +1,10 @@
 """nodegraph: wire neural networks from small modules, close the graph into a GModule, run it forward and backward."""
 
 from nodegraph import nn, optim
+from nodegraph.check import check_gradients
 from nodegraph.errors import NodegraphError
 from nodegraph.gmodule import GModule
 from nodegraph.node import Node, annotate_nodes, nest
 from nodegraph.random import seed
+from nodegraph.recurrent import Recurrent
+from nodegraph.unroll import unroll

@@ -43,3 +43,15 @@ class StateError(NodegraphError, RuntimeError):
 
 class ModuleError(NodegraphError, RuntimeError):
     """A module's own code raised an exception; the original one is the `__cause__`."""
+
+
+class GradientError(NodegraphError, ArithmeticError):
+    """A gradient that differs from what central differences give."""
+
+
+class DataError(NodegraphError, ValueError):
+    """Data to train on that is missing, unreadable or too little."""
+
+
+class CheckpointError(NodegraphError, ValueError):
+    """A file of saved parameters that is missing, damaged or does not fit."""

@@ -1,4 +1,4 @@
-"""GModule: a graph of nodes, closed into a module. It routes values forward and gradients backward, and knows no arithmetic."""
+"""GModule: a graph of nodes, closed into a module. It routes values and gradients, and knows no arithmetic."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from nodegraph import table
 from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError
@@ -45,9 +46,10 @@ class GModule(Module):
     def _set_nodes(self, nodes: list[Node], inputs: tuple[Node, ...], outputs: tuple[Node, ...]) -> None:
         self.nodes, self.inputs, self.outputs = nodes, inputs, outputs
         place = {node: i for i, node in enumerate(nodes)}
-        self._parents = [[place[parent] for parent in node.parents] for node in nodes]
-        self._given = {place[node]: i for i, node in enumerate(inputs)}
-        self._returned = [place[node] for node in outputs]
+        self.parent_places = [[place[parent] for parent in node.parents] for node in nodes]
+        self.input_places = [place[node] for node in inputs]
+        self.output_places = [place[node] for node in outputs]
+        self._given = {place: i for i, place in enumerate(self.input_places)}
 
     # The graph
 
@@ -84,9 +86,10 @@ class GModule(Module):
     def _run_node(self, place: int, node: Node, input: Any) -> Any:
         call = Call(node.module, input)
         self.saved.calls[place] = call
-        for forward, _ in self.hooks:
-            if forward:
-                forward(node, call)
+        if self.hooks:
+            for forward, _ in self.hooks:
+                if forward:
+                    forward(node, call)
         return call.output
 
     def _walk(self, input: Any, describe: Callable[[Any], str], step: Callable[[int, Node, Any], Any]) -> Any:
@@ -94,7 +97,7 @@ class GModule(Module):
         given = self._one_for_each_input(input, describe)
         values: list[Any] = []
         for place, node in enumerate(self.nodes):
-            parents = self._parents[place]
+            parents = self.parent_places[place]
             if place in self._given:
                 value = given[self._given[place]]
             else:
@@ -102,8 +105,8 @@ class GModule(Module):
             try:
                 values.append(step(place, node, value))
             except Exception as error:
-                raise self._at_node(error, node, value, describe)
-        returned = [values[place] for place in self._returned]
+                raise self.error_at(error, node, value, describe)
+        returned = [values[place] for place in self.output_places]
         return returned[0] if len(returned) == 1 else returned
 
     def _one_for_each_input(self, input: Any, describe: Callable[[Any], str]) -> list[Any]:
@@ -111,10 +114,15 @@ class GModule(Module):
             return [input]
         if not table.is_table(input) or len(input) != len(self.inputs):
             names = ", ".join(node.short() for node in self.inputs)
-            raise InputError(f"the graph has {len(self.inputs)} inputs ({names}), got {_count(input)} {describe(input)}")
+            got = f"a list of {len(input)}: " if table.is_table(input) else "an array "
+            raise InputError(f"the graph has {len(self.inputs)} inputs ({names}), got {got}{describe(input)}")
         return input
 
-    def _at_node(self, error: Exception, node: Node, value: Any, describe: Callable[[Any], str]) -> NodegraphError:
+    @staticmethod
+    def error_at(
+        error: Exception, node: Node, value: Any, describe: Callable[[Any], str] = table.describe
+    ) -> NodegraphError:
+        """The error to raise when a node fails on a value: it names the node, and what came from which parent."""
         parents = [parent.short() for parent in node.parents]
         if table.is_table(value) and len(value) == len(parents) > 1:
             got = " and ".join(f"{describe(part)} from {parent}" for part, parent in zip(value, parents))
@@ -128,34 +136,35 @@ class GModule(Module):
         tape = self.saved
         pending: list[Any] = [None] * len(self.nodes)
         one = len(self.outputs) == 1
-        for place, gradient in zip(self._returned, [grad_output] if one else grad_output):
+        for place, gradient in zip(self.output_places, [grad_output] if one else grad_output):
             pending[place] = table.add(pending[place], gradient)
         grad_inputs: list[Any] = [None] * len(self.inputs)
         for place in reversed(range(len(self.nodes))):
-            gradient = self._run_node_backward(tape.calls[place], pending[place], self.nodes[place])
-            parents = self._parents[place]
+            gradient = self.run_node_backward(tape.calls[place], pending[place], self.nodes[place])
+            parents = self.parent_places[place]
             pending[place] = None
             if place in self._given:
                 grad_inputs[self._given[place]] = gradient
-            elif len(parents) == 1:
-                pending[parents[0]] = table.add(pending[parents[0]], gradient)
-            elif parents:
-                for parent, part in zip(parents, gradient, strict=True):
+            else:
+                for parent, part in zip(parents, parts_for(parents, gradient)):
                     pending[parent] = table.add(pending[parent], part)
         return grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
 
-    def _run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
+    def run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
+        """The gradient of a node's input; an error names the node."""
         try:
             grad_input = call.update_grad_input(grad_output)
             if not _fits(grad_input, call.input):
-                raise ShapeError(f"its gradient has shape {table.describe(grad_input)}, not that of its input, {table.describe(call.input)}")
+                expected, got = table.describe(call.input), table.describe(grad_input)
+                raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
         except Exception as error:
             error = locate(error, node.describe(), "gradient " + table.describe(grad_output))
             error.node = error.node or node
             raise error
-        for _, backward in self.hooks:
-            if backward:
-                backward(node, call)
+        if self.hooks:
+            for _, backward in self.hooks:
+                if backward:
+                    backward(node, call)
         return grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
@@ -209,18 +218,19 @@ class GModule(Module):
 
     def __getstate__(self) -> dict:
         state = super().__getstate__()
-        for derived in ("fg", "bg", "_parents", "_given", "_returned"):
+        for derived in ("fg", "bg", "parent_places", "input_places", "output_places", "_given"):
             state.pop(derived, None)
-        records = [(n.module, parents, n.part, n.annotations, n.where) for n, parents in zip(self.nodes, self._parents)]
-        given = sorted(self._given, key=self._given.get)
-        return {**state, "nodes": records, "inputs": given, "outputs": self._returned, "hooks": []}
+        places = zip(self.nodes, self.parent_places)
+        records = [(node.module, parents, node.part, node.annotations, node.where) for node, parents in places]
+        ends = {"inputs": self.input_places, "outputs": self.output_places}
+        return {**state, **ends, "nodes": records, "hooks": []}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
         nodes: list[Node] = []
-        for module, parents, part, annotations, where in state["nodes"]:
+        for module, parents, part, notes, where in state["nodes"]:
             node = Node(module, tuple(nodes[parent] for parent in parents), part)
-            node.annotations, node.where = annotations, where
+            node.annotations, node.where = notes, where
             nodes.append(node)
         self._set_nodes(nodes, tuple(nodes[i] for i in state["inputs"]), tuple(nodes[i] for i in state["outputs"]))
 
@@ -283,6 +293,8 @@ class Watch:
 
 def _fits(gradient: Any, value: Any) -> bool:
     """Whether a gradient has the structure of its value; None stands for zeros anywhere."""
+    if type(gradient) is np.ndarray is type(value):
+        return gradient.shape == value.shape
     if gradient is None:
         return True
     if table.is_table(gradient) and table.is_table(value):
@@ -290,5 +302,8 @@ def _fits(gradient: Any, value: Any) -> bool:
     return table.same_structure(gradient, value)
 
 
-def _count(input: Any) -> str:
-    return f"a list of {len(input)}:" if table.is_table(input) else "an array"
+def parts_for(parents: list[int], gradient: Any) -> list[Any]:
+    """The gradient of a node's input as a list with one part for each parent."""
+    if len(parents) == 1:
+        return [gradient]
+    return [None] * len(parents) if gradient is None else gradient

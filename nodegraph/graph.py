@@ -56,14 +56,13 @@ def _check_inputs(inputs: tuple[Node, ...], used: set[Node]) -> None:
         if node in inputs[:position]:
             raise WiringError(f"{node.describe()} is given twice among the graph's inputs")
         if node.parents:
-            raise WiringError(
-                f"{node.describe()} is given as an input of the graph, but takes the output of {node.parents[0].short()}"
-            )
+            parent = node.parents[0].short()
+            raise WiringError(f"{node.describe()} is given as an input of the graph, but takes the output of {parent}")
         if node not in used:
             raise WiringError(f"the input {node.describe()} is not used: no output of the graph depends on it")
     for node in used:
         if not node.parents and node not in inputs and not node.module.source:
-            raise WiringError(f"{node.describe()} has no parents and is not among the graph's inputs: is it missing there?")
+            raise WiringError(f"{node.describe()} has no parents, and it is missing among the graph's inputs")
 
 
 def _check_loose_ends(nodes: list[Node]) -> None:
@@ -74,4 +73,7 @@ def _check_loose_ends(nodes: list[Node]) -> None:
                 continue
             if child.part:
                 raise WiringError(f"{child.describe()} is not used: no output of the graph depends on it")
-            raise WiringError(f"{child.describe()} hangs loose: it takes the output of {node.short()}, but no output of the graph depends on it")
+            raise WiringError(
+                f"{child.describe()} hangs loose: it takes the output of {node.short()}, "
+                "but no output of the graph depends on it"
+            )

@@ -100,7 +100,7 @@ class Node:
 
     def __sub__(self, module: Module) -> Node:
         if not hasattr(module, "update_output"):
-            raise WiringError(f"{self.describe()} - {_what(module)}: to the right of `-` stands the module that takes the node's output")
+            raise WiringError(f"{self.describe()} - {_what(module)}: to the right of `-` belongs a module")
         return module(self)
 
     def __repr__(self) -> str:
@@ -116,10 +116,10 @@ def as_nodes(value: Any, taker: str) -> tuple[Node, ...]:
     if not isinstance(value, (list, tuple)):
         raise WiringError(f"{place} got {_what(value)}; it takes a node or a list of nodes")
     if not value:
-        raise WiringError(f"{place} got an empty list of nodes; for an input leave the second parentheses empty, as in nn.Identity()()")
+        raise WiringError(f"{place} got an empty list; for an input leave the parentheses empty, as in nn.Identity()()")
     for i, node in enumerate(value):
         if isinstance(node, (list, tuple)):
-            raise WiringError(f"{place} got {_what(node)} at position {i}; to pass a table made of nodes use nest([...])")
+            raise WiringError(f"{place} got {_what(node)} at position {i}; a table made of nodes is nest([...])")
         if not isinstance(node, Node):
             raise WiringError(f"{place} got {_what(node)} at position {i}; it takes nodes")
     return tuple(value)
@@ -130,7 +130,8 @@ def _what(value: Any) -> str:
     if value is None:
         return "None where a node belongs (is the variable spelled right?)"
     if hasattr(value, "update_output"):
-        return f"the module {value!r} where a node belongs: did you forget the second pair of parentheses, as in nn.{value!r}()?"
+        called = f"nn.{value!r}()"
+        return f"the module {value!r} where a node belongs: did you forget the second parentheses, as in {called}?"
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} where a node belongs (arrays go to forward, once the GModule is made)"
     if isinstance(value, (list, tuple)):

@@ -29,7 +29,7 @@ def unique(values: list[np.ndarray], gradients: list[np.ndarray]) -> tuple[list[
 
 
 def flatten(module: Module) -> tuple[np.ndarray, np.ndarray]:
-    """Move all parameters of a module into one vector, and their gradients into another; see `Module.get_parameters`."""
+    """Move all parameters of a module into one vector, and their gradients into another."""
     values, gradients = unique(*module.parameters())
     vector, gradient_vector = _joined(values), _joined(gradients)
     moved = {}
@@ -50,9 +50,9 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     if not arrays:
         return np.zeros(0)
     base = arrays[0].base
-    size = sum(array.size for array in arrays)
-    if base is not None and base.ndim == 1 and base.size == size and all(a.base is base and a.flags.c_contiguous for a in arrays):
-        places = [key(array)[0] for array in arrays]
-        if places == list(key(base)[0] + base.itemsize * np.cumsum([0] + [a.size for a in arrays[:-1]])):
+    if base is not None and base.ndim == 1 and all(a.base is base and a.flags.c_contiguous for a in arrays):
+        starts = np.cumsum([0] + [array.size for array in arrays])
+        places = [(key(array)[0] - key(base)[0]) // base.itemsize for array in arrays]
+        if base.size == starts[-1] and places == list(starts[:-1]):
             return base
     return np.concatenate([array.ravel() for array in arrays])

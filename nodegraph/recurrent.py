@@ -1,18 +1,15 @@
-"""Recurrent: a cell over time. unroll: the same as one big graph."""
+"""Recurrent: a cell over time. Only what depends on the step before runs step by step."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nodegraph import table
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.gmodule import GModule
-from nodegraph.nn.module import Call, Module, locate
-from nodegraph.nn.tables import JustTable, SplitTable, StackTable
-from nodegraph.nn.view import Identity
-from nodegraph.node import Node
+from nodegraph.nn.module import Module
+from nodegraph.recurrent_tape import RecurrentTape
+from nodegraph.schedule import Stage, stages
 
 
 class Recurrent(Module):
@@ -24,9 +21,13 @@ class Recurrent(Module):
     that are not fed back, or the last one if all are.
 
     forward takes `[x, *states]`: for each input that is not fed a sequence (steps, batch, ...), then the initial
-    states (batch, ...). It gives `[*sequences, *states]`: the sequences (steps, batch, ...), then the final states, which
-    start the next piece of a long sequence (truncated backpropagation through time). backward takes gradients for
-    all of these, None where there is none, and gives those of all inputs.
+    states (batch, ...). It gives `[*sequences, *states]`: the sequences (steps, batch, ...), then the final states,
+    which start the next piece of a long sequence (truncated backpropagation through time). backward takes gradients
+    for all of these, None where there is none, and gives those of all inputs.
+
+    Nodes outside the cycles that the feedback makes, such as the input-to-hidden products of every layer, run once
+    for all steps where their modules are `rowwise`; so do the gradients of all weights. `tape` holds each node's
+    values and gradients over time.
 
     >>> from nodegraph import nn
     >>> x, h = nn.Identity()(), nn.Identity()()
@@ -45,6 +46,16 @@ class Recurrent(Module):
         self.cell, self.arguments = cell, ((), {})
         self.wiring = Wiring(cell, feedback, sequences)
 
+    @property
+    def stages(self) -> list[Stage]:
+        """The parts of the cell, in the order in which they run, each a loop over the steps or once for all."""
+        return self.wiring.stages
+
+    @property
+    def tape(self) -> RecurrentTape | None:
+        """The last run: `tape[node]` or `tape["name"]` has `output` and `grad_output`, stacked over time."""
+        return self.saved
+
     def children(self) -> list[Module]:
         return [self.cell]
 
@@ -52,52 +63,30 @@ class Recurrent(Module):
         self.wiring.check(table.shape(input))
 
     def output_shape(self, shape: Any) -> Any:
-        steps = self.wiring.check(shape)
-        xs, states = self.wiring.parts(shape)
-        shapes = self.wiring.outputs_of(self.cell.output_shape(self.wiring.cell_input([x[1:] for x in xs], states)))
-        sequences = [(steps, *shapes[i]) for i in self.wiring.sequences]
-        return sequences + [shapes[i] for i in self.wiring.fed_from]
+        wiring, steps = self.wiring, self.wiring.check(shape)
+        xs, states = wiring.parts(shape)
+        shapes = self.cell.output_shape(wiring.cell_input([x[1:] for x in xs], states))
+        shapes = shapes if wiring.n_outputs > 1 else [shapes]
+        final = [shapes[i] for i in wiring.fed_from]
+        if final != states:
+            raise ShapeError(f"expected states of the shapes {table.describe_shape(final)} that come back")
+        return wiring.as_output([(steps, *shapes[i]) for i in wiring.sequences], final)
 
-    def update_output(self, input: Any) -> list[np.ndarray]:
-        wiring, self.saved = self.wiring, []
-        xs, states = wiring.parts(input)
-        collected: list[list[np.ndarray]] = [[] for _ in wiring.sequences]
-        for t in range(len(xs[0])):
-            call = self._step(t, wiring.cell_input([x[t] for x in xs], states))
-            self.saved.append(call)
-            outputs = wiring.outputs_of(call.output)
-            states = [outputs[i] for i in wiring.fed_from]
-            for values, i in zip(collected, wiring.sequences):
-                values.append(outputs[i])
-        return [np.stack(values) for values in collected] + states
+    def update_output(self, input: Any) -> Any:
+        self.saved = RecurrentTape(self.wiring, self.wiring.check(table.shape(input)))
+        return self.wiring.as_output(*self.saved.forward(*self.wiring.parts(input)))
 
-    def _step(self, t: int, input: Any) -> Call:
-        try:
-            return Call(self.cell, input)
-        except Exception as error:
-            raise locate(error, f"step {t} of {self.describe()}", table.describe(input))
-
-    def update_grad_input(self, input: Any, grad_output: Any) -> list[np.ndarray]:
-        wiring = self.wiring
-        n = len(wiring.sequences)
-        xs, states = wiring.parts(input)
-        grad_xs = [table.zeros_like(x) for x in xs]
-        grad_states = list(grad_output[n:])
-        for t, call in reversed(list(enumerate(self.saved))):
-            gradients: list[Any] = [None] * wiring.n_outputs
-            for i, g in zip(wiring.fed_from, grad_states):
-                gradients[i] = g
-            for i, g in zip(wiring.sequences, grad_output[:n]):
-                gradients[i] = table.add(gradients[i], g[t])
-            grad_input = call.update_grad_input(gradients if wiring.n_outputs > 1 else gradients[0])
-            grad_now, grad_states = wiring.parts(grad_input)
-            for whole, g in zip(grad_xs, grad_now):
-                whole[t] = 0 if g is None else g
-        return wiring.cell_input(grad_xs, [table.fill(g, s) for g, s in zip(grad_states, states)])
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        n = len(self.wiring.sequences)
+        gradients = grad_output if n + len(self.wiring.fed_from) > 1 else [grad_output]
+        return self.wiring.cell_input(*self.saved.backward(gradients[:n], gradients[n:]))
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        for call in self.saved:
-            call.acc_grad_parameters(scale)
+        self.saved.accumulate(scale)
+
+    def replace(self, function: Any) -> Module:
+        self.cell = self.cell.replace(function)
+        return function(self)
 
     def describe(self) -> str:
         return "Recurrent"
@@ -107,10 +96,10 @@ class Recurrent(Module):
 
 
 class Wiring:
-    """Which inputs of a cell are sequences and which are states, and which of its outputs are either."""
+    """Which inputs of a cell are sequences and which are states, which outputs are either, and its stages."""
 
     def __init__(self, cell: GModule, feedback: list[tuple[int, int]] | None, sequences: list[int] | None) -> None:
-        self.n_inputs, self.n_outputs = len(cell.inputs), len(cell.outputs)
+        self.cell, self.n_inputs, self.n_outputs = cell, len(cell.inputs), len(cell.outputs)
         if feedback is None:
             feedback = [(i, i + 1) for i in range(self.n_inputs - 1)]
         self.fed_from, self.fed_to = [o for o, _ in feedback], [i for _, i in feedback]
@@ -127,9 +116,13 @@ class Wiring:
         if not all(0 <= i < self.n_outputs for i in sequences):
             raise ArgumentError(f"sequences {sequences} are not all among the cell's {self.n_outputs} outputs")
         self.sequences = list(sequences)
+        self.sequence_of = {cell.input_places[i]: k for k, i in enumerate(self.inputs)}
+        self.state_of = {cell.input_places[i]: k for k, i in enumerate(self.fed_to)}
+        self.feeder = [cell.output_places[i] for i in self.fed_from]
+        self.stages = stages(cell.parent_places, [(self.feeder[k], place) for place, k in self.state_of.items()])
 
-    def parts(self, values: list[Any]) -> tuple[list[Any], list[Any]]:
-        """The values of the sequence inputs, and those of the states, from a list in the order of the cell's inputs."""
+    def parts(self, values: Any) -> tuple[list[Any], list[Any]]:
+        """The values of the sequence inputs, and those of the states, from those of the cell's inputs in order."""
         values = values if self.n_inputs > 1 else [values]
         return [values[i] for i in self.inputs], [values[i] for i in self.fed_to]
 
@@ -140,8 +133,10 @@ class Wiring:
             values[i] = x
         return values if self.n_inputs > 1 else values[0]
 
-    def outputs_of(self, output: Any) -> list[Any]:
-        return output if self.n_outputs > 1 else [output]
+    def as_output(self, sequences: list[Any], states: list[Any]) -> Any:
+        """The output of the whole: a list, or the one value if there is but one."""
+        values = sequences + states
+        return values if len(values) > 1 else values[0]
 
     def check(self, shape: Any) -> int:
         """The number of steps in an input of this shape; ShapeError if it is not one."""
@@ -153,48 +148,3 @@ class Wiring:
         if len({x[0] for x in xs}) != 1 or xs[0][0] == 0:
             raise ShapeError("expected sequences of one number of steps, at least 1")
         return xs[0][0]
-
-
-def unroll(cell: GModule, steps: int, feedback: list[tuple[int, int]] | None = None, sequences: list[int] | None = None) -> GModule:
-    """The cell at each of `steps` time steps, as an ordinary GModule: takes and gives what `Recurrent` does.
-
-    Every step has nodes of its own, made of the cell's own modules, so that the weights are shared by being the same.
-
-    >>> from nodegraph import nn
-    >>> x, h = nn.Identity()(), nn.Identity()()
-    >>> cell = GModule([x, h], nn.Tanh()(nn.CAddTable()([nn.Linear(3, 2)(x), nn.Linear(2, 2)(h)])))
-    >>> ys, h_end = unroll(cell, 5).forward([np.zeros((5, 4, 3)), np.zeros((4, 2))])
-    >>> ys.shape, h_end.shape
-    ((5, 4, 2), (4, 2))
-    """
-    if steps < 1:
-        raise ArgumentError(f"a number of steps must be at least 1, got {steps}")
-    wiring = Wiring(cell, feedback, sequences)
-    inputs = [Identity()().annotate(name=node.name) for node in cell.inputs]
-    xs, states = wiring.parts(inputs if wiring.n_inputs > 1 else inputs[0])
-    slices = [_as_list(SplitTable(0)(x).split(steps)) for x in xs]
-    collected: list[list[Node]] = [[] for _ in wiring.sequences]
-    for t in range(steps):
-        outputs = _copy_nodes(cell, wiring.cell_input([s[t] for s in slices], states), t)
-        states = [outputs[i] for i in wiring.fed_from]
-        for nodes, i in zip(collected, wiring.sequences):
-            nodes.append(outputs[i])
-    return GModule(inputs, [StackTable(0)(nodes if steps > 1 else JustTable()(nodes)) for nodes in collected] + states)
-
-
-def _copy_nodes(cell: GModule, sources: Any, t: int) -> list[Node]:
-    """The cell's nodes anew, for time step `t`, its inputs taking the output of `sources`; returns the outputs."""
-    sources = sources if len(cell.inputs) > 1 else [sources]
-    copies: dict[Node, Node] = {}
-    for node in cell.nodes:
-        parents = [copies[p] for p in node.parents] or [sources[cell.inputs.index(node)]] * (node in cell.inputs)
-        copy = Node(node.module, tuple(parents), node.part)
-        copy.annotations, copy.where = dict(node.annotations), node.where
-        if node.name:
-            copy.annotate(name=f"{node.name} {t}")
-        copies[node] = copy
-    return [copies[node] for node in cell.outputs]
-
-
-def _as_list(nodes: Any) -> list[Node]:
-    return nodes if isinstance(nodes, list) else [nodes]

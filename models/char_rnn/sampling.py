@@ -1,0 +1,59 @@
+"""Text from a character model, one character after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nodegraph.errors import ArgumentError
+from nodegraph.models.char_rnn.training import CharacterModel
+
+
+def sample(
+    model: CharacterModel,
+    length: int = 2000,
+    prime: str = "",
+    temperature: float = 1.0,
+    argmax: bool = False,
+    generator: np.random.Generator | None = None,
+) -> Iterator[str]:
+    """Yield the characters of `prime`, then `length` more that the model writes after it.
+
+    Each is drawn with the probability that the model gives it, sharpened by a temperature below 1 and flattened by
+    one above; with `argmax` it is the most probable one. With no `prime` the first character is drawn evenly. The
+    network should be in evaluation mode. DataError for a character of `prime` that the model never saw.
+
+    Source: karpathy/char-rnn, sample.lua.
+    """
+    if not temperature > 0:
+        raise ArgumentError(f"the temperature must be positive, got {temperature}")
+    if length < 0:
+        raise ArgumentError(f"the length must not be negative, got {length}")
+    generator = generator or np.random.default_rng()
+    indices = model.vocabulary.encode(prime)
+    return _characters(model, indices, length, temperature, argmax, generator)
+
+
+def _characters(
+    model: CharacterModel,
+    prime: np.ndarray,
+    length: int,
+    temperature: float,
+    argmax: bool,
+    generator: np.random.Generator,
+) -> Iterator[str]:
+    characters, states = model.vocabulary.characters, model.zero_states(1)
+    log_probabilities = np.zeros((1, len(characters)))
+    for index in prime:
+        yield characters[index]
+        *states, log_probabilities = model.network.forward([np.array([index]), *states])
+    for _ in range(length):
+        if argmax:
+            index = int(log_probabilities.argmax())
+        else:
+            scores = log_probabilities[0].astype(float) / temperature
+            weights = np.exp(scores - scores.max())
+            index = int(generator.choice(len(characters), p=weights / weights.sum()))
+        yield characters[index]
+        *states, log_probabilities = model.network.forward([np.array([index]), *states])

@@ -1,0 +1,137 @@
+"""Text to train on: where it comes from, its characters as indices, and its batches."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sysconfig
+from collections.abc import Iterable
+
+import numpy as np
+
+from nodegraph.errors import DataError
+
+STANDARD_LIBRARY = (
+    "argparse ast bdb calendar cmd code codecs codeop collections/__init__ configparser contextlib copy csv "
+    "dataclasses difflib dis doctest enum filecmp fileinput fnmatch fractions ftplib functools gettext glob "
+    "gzip heapq hmac imaplib inspect ipaddress locale lzma mailbox mimetypes netrc optparse os pdb pickle "
+    "pickletools platform plistlib poplib posixpath pprint profile pstats pydoc queue quopri random reprlib "
+    "runpy sched selectors shelve shlex shutil smtplib socket socketserver statistics string stringprep "
+    "subprocess tabnanny tarfile tempfile textwrap threading timeit tokenize trace traceback turtle types "
+    "typing uuid warnings wave weakref webbrowser zipapp"
+).split()
+"""Modules whose sources every Python brings along."""
+
+STANDARD_LIBRARY_SIZE = 1_000_000
+
+
+def read_text(path: str | os.PathLike | None = None) -> str:
+    """The text of a file, or of all text files in a folder and below, sorted by name.
+
+    Without a path: about 1 MB of the Python standard library's own source. Raises DataError if there is none.
+    """
+    if path is None:
+        return _standard_library()
+    path = pathlib.Path(path)
+    if path.is_dir():
+        texts = [text for file in sorted(path.rglob("*")) if file.is_file() and (text := _text_or_none(file))]
+        if not texts:
+            raise DataError(f"the folder {path} holds no text files")
+        return "\n".join(texts)
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"there is no file or folder {path}") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+
+
+def _text_or_none(file: pathlib.Path) -> str | None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None if "\0" in text else text
+
+
+def _standard_library() -> str:
+    folder = pathlib.Path(sysconfig.get_paths()["stdlib"])
+    sources = [text for name in STANDARD_LIBRARY if (text := _text_or_none(folder / f"{name}.py"))]
+    text = "\n".join(sources)[:STANDARD_LIBRARY_SIZE]
+    if not text:
+        raise DataError(f"this Python's library holds no sources in {folder}: name a text file with --data")
+    return text
+
+
+class Vocabulary:
+    """The distinct characters of a text, sorted; a character's place is its index.
+
+    >>> vocabulary = Vocabulary("hello")
+    >>> vocabulary.encode("hole"), vocabulary.decode([1, 3])
+    (array([1, 3, 2, 0]), 'ho')
+    """
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self.characters = sorted(set(characters))
+        self.index = {character: i for i, character in enumerate(self.characters)}
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> np.ndarray:
+        """The indices of a text's characters; DataError for a character that is not in the vocabulary."""
+        try:
+            return np.array([self.index[character] for character in text], dtype=np.int64)
+        except KeyError as error:
+            raise DataError(f"the character {error.args[0]!r} is not among the {len(self)} of the vocabulary") from None
+
+    def decode(self, indices: Iterable[int]) -> str:
+        return "".join(self.characters[i] for i in indices)
+
+
+class Batches:
+    """A text cut into batches of sequences, in order, for training, validation and testing.
+
+    The text is laid out in `batch_size` rows, and each batch takes the next `seq_length` columns, so that the state
+    after one batch is the state before the next. Targets are the characters one place further on. `train`,
+    `validation` and `test` are the numbers of batches of the three parts.
+
+    >>> batches = Batches(np.arange(20), batch_size=2, seq_length=2, train_frac=0.6, val_frac=0.4)
+    >>> len(batches), batches.train, batches.validation
+    (5, 3, 2)
+    >>> batches[1]
+    (array([[ 2, 12],
+            [ 3, 13]]), array([[ 3, 13],
+            [ 4, 14]]))
+
+    Source: karpathy/char-rnn, util/CharSplitLMMinibatchLoader.lua.
+    """
+
+    def __init__(
+        self, indices: np.ndarray, batch_size: int, seq_length: int, train_frac: float = 0.95, val_frac: float = 0.05
+    ) -> None:
+        columns = len(indices) // (batch_size * seq_length) * seq_length
+        n = columns // seq_length
+        self.train = int(n * train_frac)
+        rest = max(0.0, 1 - (train_frac + val_frac))
+        self.validation = n - self.train if rest < 1e-9 else int(n * val_frac)
+        self.test = n - self.train - self.validation
+        if self.train == 0:
+            raise DataError(
+                f"{len(indices)} characters are too few: a batch takes {batch_size} x {seq_length} = "
+                f"{batch_size * seq_length}, and {train_frac:.0%} of the batches are for training"
+            )
+        used = np.asarray(indices[: columns * batch_size])
+        self.seq_length = seq_length
+        self._inputs = used.reshape(batch_size, columns)
+        self._targets = np.roll(used, -1).reshape(batch_size, columns)
+
+    def __len__(self) -> int:
+        return self.train + self.validation + self.test
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of batch i, each (seq_length, batch_size)."""
+        columns = slice(i * self.seq_length, (i + 1) * self.seq_length)
+        return self._inputs[:, columns].T, self._targets[:, columns].T

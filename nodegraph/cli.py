@@ -1,0 +1,146 @@
+"""The command `nodegraph`: thin, every verb is a call of the library."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.models.char_rnn.options import Options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status: 0, 2 for bad input, 1 for training gone wrong, 130 for Ctrl-C."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        return given.verb(given)
+    except NodegraphError as error:
+        from nodegraph.models.char_rnn.loop import TrainingStopped
+
+        print(f"nodegraph: {error}", file=sys.stderr)
+        return 1 if isinstance(error, TrainingStopped) else 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nodegraph", description="neural networks wired from small modules")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = verbs.add_parser("train", help="train a character model on text", formatter_class=_Defaults)
+    train.add_argument("--data", metavar="PATH", help="a text file or a folder of them (default: Python's own library)")
+    for f in fields(Options):
+        _add_option(train, f)
+    train.add_argument("--iterations", type=int, metavar="N", help="stop after so many iterations")
+    train.add_argument("--minutes", type=float, metavar="M", help="stop after so many minutes")
+    train.add_argument("--checkpoint-dir", default="cv", metavar="FOLDER", help="where checkpoints go (default: cv)")
+    train.add_argument("--savefile", metavar="NAME", help="name in the checkpoints' names (default: the model's)")
+    train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the parameters of a checkpoint")
+    train.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="CHECKPOINT",
+        help="go on exactly where a checkpoint was saved; by default the latest one in the folder",
+    )
+    train.set_defaults(verb=_train)
+
+    sample = verbs.add_parser("sample", help="write text with a trained model")
+    sample.add_argument("checkpoint")
+    sample.add_argument("--length", type=int, default=2000, help="number of characters (default: 2000)")
+    sample.add_argument("--prime", default="", metavar="TEXT", help="text that the model goes on from")
+    sample.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 wilder (default: 1)")
+    sample.add_argument("--argmax", action="store_true", help="always take the most probable character")
+    sample.add_argument("--seed", type=int, default=123, help="seed of the random numbers (default: 123)")
+    sample.set_defaults(verb=_sample)
+
+    inspect = verbs.add_parser("inspect", help="show what a checkpoint holds")
+    inspect.add_argument("checkpoint")
+    inspect.set_defaults(verb=_inspect)
+    return parser
+
+
+class _Defaults(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+
+def _add_option(parser: argparse.ArgumentParser, f: Any) -> None:
+    """An option of training; its default is left out here, so that one can tell what the user gave."""
+    kind = {"int": int, "float": float, "str": str}[f.type]
+    choices = f.metadata.get("choices")
+    metavar = None if choices else {"int": "N", "float": "X", "str": "TEXT"}[f.type]
+    text = f"{f.metadata['help']} (default: {f.default})"
+    parser.add_argument(
+        "--" + f.name.replace("_", "-"),
+        type=kind,
+        choices=choices,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        help=text.replace("%", "%%"),
+    )
+
+
+def _train(given: argparse.Namespace) -> int:
+    from nodegraph.models.char_rnn import loop
+    from nodegraph.models.char_rnn.text import read_text
+    from nodegraph.models.char_rnn.training import CharacterModel, Trainer
+
+    chosen = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
+    if given.resume is not None and given.init_from is not None:
+        raise ArgumentError("--resume and --init-from exclude each other")
+    for name in ("iterations", "minutes"):
+        if getattr(given, name) is not None and getattr(given, name) <= 0:
+            raise ArgumentError(f"--{name} must be positive, got {getattr(given, name)}")
+    options, text = Options(**chosen), read_text(given.data)
+    if given.resume is not None:
+        trainer = Trainer.resume(given.resume or Path(given.checkpoint_dir) / loop.LATEST, text, **chosen)
+    elif given.init_from is not None:
+        start, _, _ = CharacterModel.load(given.init_from)
+        kept = {name: getattr(start.options, name) for name in ("model", "rnn_size", "num_layers")}
+        trainer = Trainer(Options(**{**asdict(options), **kept}), text, start)
+    else:
+        trainer = Trainer(options, text)
+    model, batches = trainer.model, trainer.batches
+    print(
+        f"{len(text):,} characters, {len(model.vocabulary)} distinct; "
+        f"batches to train {batches.train}, to validate {batches.validation}, to test {batches.test}\n"
+        f"{model.options.model} with {model.options.num_layers} layers of {model.options.rnn_size}, "
+        f"{trainer.parameters.size:,} parameters"
+    )
+    path = loop.train(
+        trainer, given.checkpoint_dir, given.savefile or model.options.model, given.iterations, given.minutes
+    )
+    print(f"to hear more: nodegraph sample {path}")
+    return 0
+
+
+def _sample(given: argparse.Namespace) -> int:
+    from nodegraph.models.char_rnn.sampling import sample
+    from nodegraph.models.char_rnn.training import CharacterModel
+
+    if given.seed < 0:
+        raise ArgumentError(f"--seed must not be negative, got {given.seed}")
+    model, _, _ = CharacterModel.load(given.checkpoint)
+    generator = np.random.default_rng(given.seed)
+    for character in sample(model, given.length, given.prime, given.temperature, given.argmax, generator):
+        print(character, end="", flush=True)
+    print()
+    return 0
+
+
+def _inspect(given: argparse.Namespace) -> int:
+    from nodegraph.models.char_rnn.inspection import describe
+
+    print(describe(given.checkpoint))
+    return 0

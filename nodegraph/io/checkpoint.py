@@ -1,0 +1,110 @@
+"""Checkpoints: arrays and plain data in one safetensors file, which runs no code when it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from nodegraph.errors import CheckpointError
+from nodegraph.nn.module import Module
+
+FORMAT = "nodegraph-1"
+
+
+def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> pathlib.Path:
+    """Write named arrays and JSON data; returns the path.
+
+    The file is written beside its place and moved there when it is complete, so that at any moment, even after a kill
+    or a power cut, the old file or the new one is there and whole. Raises CheckpointError when it cannot be written.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(pathlib.Path(folder) / "model.safetensors", {"weight": np.ones(2)}, {"epoch": 3})
+    ...     load(path)
+    ({'weight': array([1., 1.])}, {'epoch': 3})
+    """
+    path = pathlib.Path(path)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    temporary = None
+    try:
+        content = safetensors.numpy.save(arrays, {"format": FORMAT, "data": json.dumps(data)})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise CheckpointError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+    return path
+
+
+def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the data of a checkpoint; CheckpointError, in one sentence, for anything but a whole one."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of nodegraph")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+        return arrays, json.loads(metadata["data"])
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint {path}") from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is not a checkpoint, or it is damaged ({error})") from error
+
+
+def state_of(module: Module) -> dict[str, np.ndarray]:
+    """The module's parameters and buffers by their paths.
+
+    >>> from nodegraph import nn
+    >>> sorted(state_of(nn.Sequential(nn.Linear(3, 2), nn.Tanh())))
+    ['0.bias', '0.weight']
+    """
+    return {**module.named_parameters(), **module.named_parameters("buffer")}
+
+
+def load_state(module: Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays into a module's parameters and buffers; CheckpointError unless names and shapes are the same."""
+    state = state_of(module)
+    missing, unknown = sorted(state.keys() - arrays.keys()), sorted(arrays.keys() - state.keys())
+    if missing or unknown:
+        raise CheckpointError(f"the parameters do not fit the model: missing {missing}, unknown {unknown}")
+    for name, array in state.items():
+        if arrays[name].shape != array.shape:
+            raise CheckpointError(f"parameter {name} has shape {arrays[name].shape}, the model's has {array.shape}")
+    for name, array in state.items():
+        array[...] = arrays[name]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """Make the renaming itself durable, where the system lets one open a folder."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,83 @@
+"""The values and gradients of one node over time, as a list of steps or stacked in arrays (steps, batch, ...)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nodegraph import table
+
+
+class Series:
+    """What a node gave at each step. Either form is made from the other when it is asked for."""
+
+    __slots__ = ("_listed", "_stacked")
+
+    def __init__(self, listed: list[Any] | None = None, stacked: Any = None) -> None:
+        self._listed, self._stacked = listed, stacked
+
+    def at(self, t: int) -> Any:
+        if self._listed is None:
+            return step(self._stacked, t)
+        return self._listed[t]
+
+    @property
+    def stacked(self) -> Any:
+        if self._stacked is None:
+            self._stacked = stack(self._listed)
+        return self._stacked
+
+
+class GradientSeries:
+    """The gradient of what a node gave, summed up from contributions to all steps and to single ones."""
+
+    __slots__ = ("steps", "_stacked", "_listed")
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._stacked: Any = None
+        self._listed: list[Any] | None = None
+
+    def add(self, stacked: Any) -> None:
+        """Add a gradient for all steps, or None for zero."""
+        self._stacked = table.add(self._stacked, stacked)
+
+    def add_at(self, t: int, gradient: Any) -> None:
+        """Add a gradient for step t, or None for zero."""
+        if gradient is not None:
+            if self._listed is None:
+                self._listed = [None] * self.steps
+            self._listed[t] = table.add(self._listed[t], gradient)
+
+    def at(self, t: int) -> Any:
+        """The gradient of step t, None for zero."""
+        listed = None if self._listed is None else self._listed[t]
+        return listed if self._stacked is None else table.add(step(self._stacked, t), listed)
+
+    def stacked(self, values: Series) -> Any:
+        """The gradient of all steps, with zeros where there was none; `values` tells the shapes."""
+        whole = None
+        if self._listed is not None:
+            whole = stack([table.fill(g, values.at(t)) for t, g in enumerate(self._listed)])
+        return table.fill(table.add(self._stacked, whole), values.stacked)
+
+
+def stack(listed: list[Any]) -> Any:
+    """Values of one structure as one value of that structure, along a new first axis."""
+    return table.map(lambda *parts: np.stack(parts), *listed)
+
+
+def step(stacked: Any, t: int) -> Any:
+    """Step t of a stacked value; None, for zero, stays None."""
+    return table.map(lambda whole: None if whole is None else whole[t], stacked)
+
+
+def merge(stacked: Any) -> Any:
+    """The rows of all steps one after the other: (steps, batch, ...) -> (steps x batch, ...)."""
+    return table.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), stacked)
+
+
+def separate(merged: Any, steps: int) -> Any:
+    """The inverse of `merge`; None, for zero, stays None."""
+    return table.map(lambda x: None if x is None else x.reshape(steps, x.shape[0] // steps, *x.shape[1:]), merged)

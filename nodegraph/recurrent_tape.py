@@ -1,0 +1,261 @@
+"""RecurrentTape: one run of a cell over time, forward and backward, by the stages of its schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nodegraph import table
+from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.gmodule import parts_for
+from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
+from nodegraph.node import Node
+from nodegraph.over_time import GradientSeries, Series, merge, separate, step
+from nodegraph.schedule import Stage
+
+if TYPE_CHECKING:
+    from nodegraph.recurrent import Wiring
+
+
+class RecurrentTape:
+    """One run of a cell over time: for each node one call for all steps, or a list of calls, one a step."""
+
+    def __init__(self, wiring: Wiring, steps: int) -> None:
+        self.wiring, self.steps, self.cell = wiring, steps, wiring.cell
+        self.nodes, self.parents = self.cell.nodes, self.cell.parent_places
+        self.calls: list[Any] = [None] * len(self.nodes)
+        self.values: list[Any] = [None] * len(self.nodes)
+
+    def __getitem__(self, node: Node | str) -> OverTime:
+        for place, candidate in enumerate(self.nodes):
+            if candidate is node or candidate.name == node:
+                return OverTime(self.calls[place], self.steps)
+        raise ArgumentError(f"no node {node!r} in this run")
+
+    # Forward
+
+    def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
+        self.xs, self.states = xs, states
+        for stage in self.wiring.stages:
+            if stage.loop:
+                self._loop(stage)
+            else:
+                for place in stage.places:
+                    self._once(place)
+        outputs = self.cell.output_places
+        sequences = [self.values[outputs[i]].stacked for i in self.wiring.sequences]
+        return sequences, [table.map(np.array, self.values[place].at(self.steps - 1)) for place in self.wiring.feeder]
+
+    def _once(self, place: int) -> None:
+        module, source = self.nodes[place].module, self._source(place)
+        first = self._at(source, 0)
+        if self._merges(module, table.shape(first)):
+            call = self._call(place, merge(self._stacked(source)), None)
+            self.calls[place], self.values[place] = call, Series(stacked=separate(call.output, self.steps))
+        else:
+            self.calls[place] = [self._call(place, self._at(source, t), t) for t in range(self.steps)]
+            self.values[place] = Series(listed=[call.output for call in self.calls[place]])
+
+    def _loop(self, stage: Stage) -> None:
+        inside = set(stage.places)
+        outside = sorted({parent for place in stage.places for parent in self.parents[place]} - inside)
+        calls: dict[int, list[Call]] = {place: [] for place in stage.places}
+        now: list[Any] = [None] * len(self.nodes)
+        for t in range(self.steps):
+            state = {
+                place: self.states[k] if t == 0 else now[self.wiring.feeder[k]]
+                for place, k in self.wiring.state_of.items()
+                if place in inside
+            }
+            for parent in outside:
+                now[parent] = self.values[parent].at(t)
+            for place in stage.places:
+                parents = self.parents[place]
+                if place in state:
+                    value = state[place]
+                else:
+                    value = now[parents[0]] if len(parents) == 1 else [now[parent] for parent in parents]
+                call = self._call(place, value, t)
+                calls[place].append(call)
+                now[place] = call.output
+        for place in stage.places:
+            self.calls[place] = calls[place]
+            self.values[place] = Series(listed=[call.output for call in calls[place]])
+
+    def _source(self, place: int) -> Series | list[Series]:
+        """What a node outside the loops takes: one series, or one for each parent."""
+        wiring = self.wiring
+        if place in wiring.sequence_of:
+            return Series(stacked=self.xs[wiring.sequence_of[place]])
+        if place in wiring.state_of:
+            k = wiring.state_of[place]
+            fed = self.values[wiring.feeder[k]]
+            return Series(listed=[self.states[k]] + [fed.at(t) for t in range(self.steps - 1)])
+        parents = [self.values[parent] for parent in self.parents[place]]
+        return parents[0] if len(parents) == 1 else parents
+
+    @staticmethod
+    def _at(source: Series | list[Series], t: int) -> Any:
+        return source.at(t) if isinstance(source, Series) else [series.at(t) for series in source]
+
+    @staticmethod
+    def _stacked(source: Series | list[Series]) -> Any:
+        return source.stacked if isinstance(source, Series) else [series.stacked for series in source]
+
+    def _merges(self, module: Module, shape: Any) -> bool:
+        """Whether the steps, each of this shape, may go into one call of the module with all their rows."""
+        shapes = list(_shapes(shape))
+        if not shapes or any(not s or s[0] != shapes[0][0] for s in shapes):
+            return False
+        try:
+            if not module.rowwise(shape):
+                return False
+            one, all = module.output_shape(shape), module.output_shape(_times_rows(shape, self.steps))
+        except (NodegraphError, NotImplementedError):
+            return False
+        rows = shapes[0][0]
+        return all == _times_rows(one, self.steps) and {s[:1] for s in _shapes(one)} == {(rows,)}
+
+    def _call(self, place: int, value: Any, t: int | None) -> Call:
+        """Run a node at step t, or once for all; every later step has the shapes of the second."""
+        node = self.nodes[place]
+        try:
+            return Call(node.module, value, check=t is None or t < 2)
+        except Exception as error:
+            raise self._at_step(self.cell.error_at(error, node, value), t)
+
+    def _at_step(self, error: NodegraphError, t: int | None) -> NodegraphError:
+        return error if t is None else locate(error, f"step {t} of a Recurrent", "")
+
+    # Backward
+
+    def backward(self, sequences: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
+        """The gradients of the sequence inputs and of the initial states, for those of what forward gave."""
+        self.gradients = [GradientSeries(self.steps) for _ in self.nodes]
+        self.grad_xs: list[Any] = [None] * len(self.xs)
+        self.grad_states: list[Any] = [None] * len(self.states)
+        for i, gradient in zip(self.wiring.sequences, sequences):
+            self.gradients[self.cell.output_places[i]].add(gradient)
+        for place, gradient in zip(self.wiring.feeder, states):
+            self.gradients[place].add_at(self.steps - 1, gradient)
+        for stage in reversed(self.wiring.stages):
+            if stage.loop:
+                self._loop_backward(stage)
+            else:
+                for place in reversed(stage.places):
+                    self._once_backward(place)
+        grad_states = [table.fill(g, state) for g, state in zip(self.grad_states, self.states)]
+        return [table.fill(g, x) for g, x in zip(self.grad_xs, self.xs)], grad_states
+
+    def _once_backward(self, place: int) -> None:
+        calls, gradient = self.calls[place], self.gradients[place]
+        if isinstance(calls, Call):
+            whole = self._grad_input(place, calls, merge(gradient.stacked(self.values[place])), None)
+            self._pass_on(place, separate(whole, self.steps))
+        else:
+            for t in reversed(range(self.steps)):
+                self._pass_on_at(place, t, self._grad_input(place, calls[t], gradient.at(t), t))
+
+    def _loop_backward(self, stage: Stage) -> None:
+        inside = set(stage.places)
+        carried: dict[int, Any] = {}
+        for t in reversed(range(self.steps)):
+            pending, carried = carried, {}
+            for place in reversed(stage.places):
+                gradient = table.add(self.gradients[place].at(t), pending.pop(place, None))
+                grad_input = self._grad_input(place, self.calls[place][t], gradient, t)
+                parents = self.parents[place]
+                if place in self.wiring.state_of:
+                    feeder = self.wiring.feeder[self.wiring.state_of[place]]
+                    if t == 0:
+                        self.grad_states[self.wiring.state_of[place]] = grad_input
+                    else:
+                        carried[feeder] = table.add(carried.get(feeder), grad_input)
+                    continue
+                for parent, part in zip(parents, parts_for(parents, grad_input)):
+                    if parent in inside:
+                        pending[parent] = table.add(pending.get(parent), part)
+                    else:
+                        self.gradients[parent].add_at(t, part)
+
+    def _grad_input(self, place: int, call: Call, gradient: Any, t: int | None) -> Any:
+        try:
+            return self.cell.run_node_backward(call, gradient, self.nodes[place])
+        except NodegraphError as error:
+            raise self._at_step(error, t)
+
+    def _pass_on(self, place: int, grad_input: Any) -> None:
+        """Hand a gradient for all steps to where the node's input came from."""
+        wiring, parents = self.wiring, self.parents[place]
+        if place in wiring.sequence_of:
+            self.grad_xs[wiring.sequence_of[place]] = grad_input
+        elif place in wiring.state_of:
+            for t in range(self.steps):
+                self._pass_on_at(place, t, step(grad_input, t))
+        else:
+            for parent, part in zip(parents, parts_for(parents, grad_input)):
+                self.gradients[parent].add(part)
+
+    def _pass_on_at(self, place: int, t: int, grad_input: Any) -> None:
+        """Hand the gradient of one step to where the node's input came from."""
+        wiring, parents = self.wiring, self.parents[place]
+        if place in wiring.sequence_of:
+            k = wiring.sequence_of[place]
+            if self.grad_xs[k] is None:
+                self.grad_xs[k] = table.zeros_like(self.xs[k])
+            if grad_input is not None:
+                self.grad_xs[k][t] = grad_input
+        elif place in wiring.state_of:
+            k = wiring.state_of[place]
+            if t == 0:
+                self.grad_states[k] = grad_input
+            else:
+                self.gradients[wiring.feeder[k]].add_at(t - 1, grad_input)
+        else:
+            for parent, part in zip(parents, parts_for(parents, grad_input)):
+                self.gradients[parent].add_at(t, part)
+
+    def accumulate(self, scale: float) -> None:
+        """Add to the gradients of all parameters, for all steps of a node at once where its module allows it."""
+        for calls in self.calls:
+            if isinstance(calls, Call):
+                calls.acc_grad_parameters(scale)
+            else:
+                accumulate_jointly(calls, scale)
+
+
+class OverTime:
+    """A node's values over time: `output` and, after backward, `grad_output`, as arrays (steps, batch, ...)."""
+
+    def __init__(self, calls: Call | list[Call], steps: int) -> None:
+        self._calls, self._steps = calls, steps
+
+    @property
+    def output(self) -> Any:
+        return self._gather("output")
+
+    @property
+    def grad_output(self) -> Any:
+        return self._gather("grad_output")
+
+    def _gather(self, name: str) -> Any:
+        if isinstance(self._calls, Call):
+            return separate(getattr(self._calls, name), self._steps)
+        return Series(listed=[getattr(call, name) for call in self._calls]).stacked
+
+
+def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:
+    """The shapes of the arrays in a table's shape, one after the other."""
+    if isinstance(shape, list):
+        for part in shape:
+            yield from _shapes(part)
+    else:
+        yield shape
+
+
+def _times_rows(shape: Any, steps: int) -> Any:
+    if isinstance(shape, list):
+        return [_times_rows(part, steps) for part in shape]
+    return (shape[0] * steps, *shape[1:])

@@ -1,0 +1,86 @@
+"""The command line, as a user types it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nodegraph.cli import main
+
+SMALL = ["--rnn-size", "8", "--seq-length", "10", "--batch-size", "5", "--sample-every", "0"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("to be, or not to be. " * 100)
+    return tmp_path
+
+
+def test_train_resume_sample_inspect(folder, capsys):
+    assert main(["train", "--data", "text.txt", *SMALL, "--iterations", "5"]) == 0
+    assert main(["train", "--data", "text.txt", "--resume", "--iterations", "5"]) == 0
+    out, _ = capsys.readouterr()
+    assert "9 distinct" in out and "validation loss" in out and "nodegraph sample" in out
+    assert main(["sample", "cv/latest.safetensors", "--length", "30", "--prime", "to be", "--seed", "1"]) == 0
+    first = capsys.readouterr().out
+    assert main(["sample", "cv/latest.safetensors", "--length", "30", "--prime", "to be", "--seed", "1"]) == 0
+    assert capsys.readouterr().out == first and first.startswith("to be") and len(first) == 36
+    assert main(["inspect", "cv/latest.safetensors"]) == 0
+    assert "10 (" in capsys.readouterr().out
+
+
+def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
+    main(["train", "--data", "text.txt", *SMALL, "--model", "gru", "--iterations", "2", "--checkpoint-dir", "a"])
+    start = ["--init-from", "a/latest.safetensors", "--seq-length", "10", "--batch-size", "5"]
+    assert main(["train", "--data", "text.txt", *start, "--iterations", "2"]) == 0
+    assert "gru with 2 layers of 8" in capsys.readouterr().out.split("to hear more")[-2]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["train", "--data", "nothing.txt"], "there is no file or folder nothing.txt"),
+        (["train", "--data", "text.txt", "--batch-size", "5000"], "too few"),
+        (["train", "--data", "text.txt", "--rnn-size", "0"], "rnn_size must be at least 1"),
+        (["train", "--data", "text.txt", "--minutes", "-1"], "--minutes must be positive"),
+        (["train", "--data", "text.txt", "--resume"], "there is no checkpoint"),
+        (["train", "--data", "text.txt", "--resume", "--init-from", "x"], "exclude each other"),
+        (["sample", "text.txt"], "not a checkpoint"),
+        (["inspect", "nothing"], "there is no checkpoint"),
+        (["sample", "cv/latest.safetensors", "--prime", "é"], "'é' is not among"),
+        (["sample", "cv/latest.safetensors", "--temperature", "0"], "temperature must be positive"),
+    ],
+)
+def test_bad_input_gives_one_sentence_and_status_2(folder, capsys, arguments, words):
+    if "cv/latest.safetensors" in arguments:
+        main(["train", "--data", "text.txt", *SMALL, "--iterations", "1"])
+        capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(arguments) == 2
+    _, err = capsys.readouterr()
+    assert words in err and err.startswith("nodegraph: ") and err.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_an_exploding_loss_gives_advice_and_status_1(folder, capsys):
+    arguments = ["train", "--data", "text.txt", *SMALL, "--learning-rate", "1e6", "--grad-clip", "1e9"]
+    assert main([*arguments, "--iterations", "200"]) == 1
+    assert "--learning-rate" in capsys.readouterr().err
+
+
+def test_the_installed_command(folder):
+    command = [sys.executable, "-m", "nodegraph", "train", "--data", "text.txt", *SMALL, "--iterations", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    assert done.returncode == 0 and "saved" in done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-m", "nodegraph", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "train" in done.stdout
+
+
+def test_options_show_their_meaning_and_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in ("--rnn-size N", "(default: 128)", "--learning-rate-decay-after", "(default: 0.002)", "--resume"):
+        assert words in shown

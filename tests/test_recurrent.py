@@ -1,0 +1,237 @@
+"""Recurrent: a cell over time equals the same cell unrolled, whatever is wired; states, truncation, refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph import GModule, Recurrent, annotate_nodes, check_gradients, nn, unroll
+from nodegraph.errors import ArgumentError, InputError, ShapeError
+from nodegraph.models import gru, lstm, rnn
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+def elman():
+    x, h = nn.Identity()(), nn.Identity()()
+    return GModule([x, h], nn.Tanh()(nn.CAddTable()([nn.Linear(3, 4)(x), nn.Linear(4, 4)(h)])))
+
+
+def delay():
+    """The output of one step is the input of the step before: fed back, but without a cycle."""
+    x, before = nn.Identity()(), nn.Identity()()
+    return GModule([x, before], [nn.Linear(3, 3)(x), nn.CMulTable()([before, nn.Tanh()(x)])])
+
+
+def kept_state():
+    """A state that no step changes, and an output that is an input."""
+    x, h = nn.Identity()(), nn.Identity()()
+    return GModule([x, h], [h, nn.CMulTable()([x, h]), x])
+
+
+def batch_normalised():
+    """A module whose rows depend on each other must step."""
+    x, h = nn.Identity()(), nn.Identity()()
+    mixed = nn.CAddTable()([nn.BatchNormalization(3)(x), nn.Linear(3, 3)(h)])
+    return GModule([x, h], [nn.Tanh()(mixed), nn.BatchNormalization(3)(mixed)])
+
+
+def containers():
+    x, h = nn.Identity()(), nn.Identity()()
+    block = nn.Sequential(nn.JoinTable(1), nn.Linear(6, 3), nn.Tanh())
+    return GModule([x, h], [block([x, h]), nn.Sequential(nn.Linear(3, 2), nn.LogSoftMax())(h)])
+
+
+CELLS = {
+    "elman": (elman, lambda t, b: [normal(t, b, 3), normal(b, 4)]),
+    "tutorial": (lambda: lstm.create(3, 2), lambda t, b: [normal(t, b, 3), normal(b, 2), normal(b, 2)]),
+    "stack": (lambda: lstm.stack(3, 2, 2), lambda t, b: [normal(t, b, 3)] + [normal(b, 2) for _ in range(4)]),
+    "delay": (delay, lambda t, b: [normal(t, b, 3), normal(b, 3)]),
+    "kept_state": (kept_state, lambda t, b: [normal(t, b, 3), normal(b, 3)]),
+    "batch_normalised": (batch_normalised, lambda t, b: [normal(t, b + 1, 3), normal(b + 1, 3)]),
+    "containers": (containers, lambda t, b: [normal(t, b, 3), normal(b, 3)]),
+    "lstm": (lambda: lstm.lstm(5, 3, 2), lambda t, b: [rng.integers(0, 5, (t, b))] + [normal(b, 3) for _ in range(4)]),
+    "gru": (lambda: gru.gru(5, 3, 2), lambda t, b: [rng.integers(0, 5, (t, b))] + [normal(b, 3) for _ in range(2)]),
+    "rnn": (lambda: rnn.rnn(5, 3, 2), lambda t, b: [rng.integers(0, 5, (t, b))] + [normal(b, 3) for _ in range(2)]),
+}
+
+
+def run(module, cell, input, gradients):
+    """Output, gradient of the input, and gradients of the cell's parameters, each as one list of arrays."""
+    cell.zero_grad_parameters()
+    output = module.forward(input)
+    output = output if isinstance(output, list) else [output]
+    given = [g * np.ones(y.shape) for g, y in zip(gradients, output)]
+    grad_input = module.backward(input, given if len(given) > 1 else given[0])
+    return output, grad_input, [g.copy() for g in cell.parameters()[1]]
+
+
+def assert_equals_unrolled(cell, steps, input, gradients):
+    ours = run(Recurrent(cell), cell, input, gradients)
+    theirs = run(unroll(cell, steps), cell, input, gradients)
+    for mine, reference in zip(ours, theirs):
+        for a, b in zip(mine, reference):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("steps, batch", [(1, 1), (1, 3), (4, 1), (5, 3)])
+def test_equals_the_unrolled_graph(name, steps, batch):
+    make, inputs = CELLS[name]
+    cell, input = make(), inputs(steps, batch)
+    gradients = rng.standard_normal(20)
+    assert_equals_unrolled(cell, steps, input, gradients)
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name != "batch_normalised"])
+def test_gradients(name):
+    make, inputs = CELLS[name]
+    check_gradients(Recurrent(make()), inputs(3, 2))
+
+
+def test_the_unbatched_cell_runs_too():
+    assert_equals_unrolled(elman(), 4, [normal(4, 3), normal(4)], [1, 2])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_random_cells_equal_their_unrolled_graph(data):
+    """Random pointwise, linear and table modules over one input and two states, any of whose nodes feed back."""
+    draw = data.draw
+    nodes = inputs = [nn.Identity()() for _ in range(3)]
+    for _ in range(draw(st.integers(1, 10))):
+        one, two = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        kind = draw(st.sampled_from(["tanh", "linear", "add", "mul", "split"]))
+        if kind == "tanh":
+            node = nn.Tanh()(one)
+        elif kind == "linear":
+            node = nn.Linear(4, 4)(one)
+        elif kind == "split":
+            a, b = nn.SplitTable(1)(nn.Reshape(2, 2)(one)).split(2)
+            node = nn.JoinTable(1)([b, nn.Sigmoid()(a)])
+        else:
+            node = (nn.CAddTable() if kind == "add" else nn.CMulTable())([one, two])
+        nodes = [*nodes, node]
+    loose = [node for node in nodes if not node.children]
+    states = [draw(st.sampled_from(nodes)) for _ in range(2)]
+    cell = GModule(inputs, [*states, *loose])
+    steps, batch = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    input = [normal(steps, batch, 4), normal(batch, 4), normal(batch, 4)]
+    gradients = rng.standard_normal(20)
+    assert_equals_unrolled(cell, steps, input, gradients)
+
+
+def test_pieces_of_a_sequence_give_what_the_whole_gives():
+    net = Recurrent(lstm.create(3, 2))
+    x, c, h = normal(6, 2, 3), normal(2, 2), normal(2, 2)
+    whole, *final = net.forward([x, c, h])
+    first, *states = net.forward([x[:4], c, h])
+    second, *ends = net.forward([x[4:], *states])
+    np.testing.assert_allclose(np.concatenate([first, second]), whole, atol=1e-14)
+    for a, b in zip(ends, final):
+        np.testing.assert_allclose(a, b, atol=1e-14)
+
+
+def test_states_that_are_carried_belong_to_the_caller():
+    net = Recurrent(lstm.create(3, 2))
+    _, c, h = net.forward([normal(4, 2, 3), normal(2, 2), normal(2, 2)])
+    before = c.copy(), h.copy()
+    net.forward([normal(4, 2, 3), c, h])
+    np.testing.assert_array_equal((c, h), before)
+
+
+def test_a_cell_of_its_own_feedback_and_sequences():
+    h, x = nn.Identity()(), nn.Identity()()
+    total = nn.CAddTable()([h, x])
+    cell = GModule([h, x], [nn.MulConstant(10)(total), total])
+    net = Recurrent(cell, feedback=[(1, 0)], sequences=[0, 1])
+    scaled, sums, final = net.forward([np.zeros((1, 1)), np.ones((3, 1, 1))])
+    assert scaled.ravel().tolist() == [10, 20, 30] and sums.ravel().tolist() == [1, 2, 3] and final.item() == 3
+
+
+def test_without_feedback_a_module_runs_over_time():
+    x = nn.Identity()()
+    net = Recurrent(GModule(x, nn.Linear(3, 2)(x)), feedback=[])
+    assert net.forward(normal(5, 4, 3)).shape == (5, 4, 2)
+    assert [stage.loop for stage in net.stages] == [False]
+
+
+def test_only_cycles_step():
+    net = Recurrent(lstm.lstm(5, 3, 2))
+    nodes = net.cell.nodes
+    loops = [{nodes[place].name for place in stage.places} for stage in net.stages if stage.loop]
+    once = {nodes[place].name for stage in net.stages if not stage.loop for place in stage.places}
+    assert {"h2h_1", "next_c_1"} <= loops[0] and {"h2h_2", "next_c_2"} <= loops[1] and len(loops) == 2
+    assert {"i2h_1", "i2h_2", "decoder", "log_probabilities"} <= once
+
+
+def test_dropout_masks_are_drawn_and_used_again_in_backward():
+    net = Recurrent(lstm.lstm(5, 8, 2, dropout=0.5))
+    input = [rng.integers(0, 5, (4, 3))] + [normal(3, 8) for _ in range(4)]
+    different = net.forward(input)[0], net.forward(input)[0]
+    assert not np.array_equal(*different)
+    net.evaluate()
+    np.testing.assert_array_equal(net.forward(input)[0], net.forward(input)[0])
+
+
+def test_the_tape_shows_every_node_over_time():
+    x, h = nn.Identity()(), nn.Identity()()
+    hidden = nn.Tanh()(nn.CAddTable()([nn.Linear(3, 4)(x), nn.Linear(4, 4)(h)]))
+    annotate_nodes()
+    net = Recurrent(GModule([x, h], hidden))
+    ys, _ = net.forward([normal(5, 2, 3), normal(2, 4)])
+    net.backward(None, [np.ones((5, 2, 4)), None])
+    np.testing.assert_array_equal(net.tape["hidden"].output, ys)
+    assert net.tape["hidden"].grad_output.shape == (5, 2, 4) and net.tape["x"].output.shape == (5, 2, 3)
+    with pytest.raises(ArgumentError):
+        net.tape["nobody"]
+
+
+def test_output_shape():
+    net = Recurrent(lstm.create(3, 2))
+    assert net.output_shape([(5, 4, 3), (4, 2), (4, 2)]) == [(5, 4, 2), (4, 2), (4, 2)]
+
+
+@pytest.mark.parametrize(
+    "input, words",
+    [
+        (np.zeros((4, 2, 3)), "expected a table of 3"),
+        ([np.zeros((4, 2, 3)), np.zeros((2, 2))], "expected a table of 3"),
+        ([np.zeros((0, 2, 3)), np.zeros((2, 2)), np.zeros((2, 2))], "at least 1"),
+        ([[np.zeros(3)], np.zeros((2, 2)), np.zeros((2, 2))], "as one array"),
+        ([np.zeros((4, 2, 5)), np.zeros((2, 2)), np.zeros((2, 2))], r"Linear `i2h` .* got \(.*5\) from `x`"),
+        ([np.zeros((4, 2, 3)), np.zeros((2, 2)), np.zeros((2, 9))], r"Linear `h2h` .*\n.*step 0"),
+    ],
+)
+def test_refusals(input, words):
+    with pytest.raises(ShapeError, match=words):
+        Recurrent(lstm.create(3, 2)).forward(input)
+
+
+def test_a_state_that_changes_its_shape_is_refused():
+    x, h = nn.Identity()(), nn.Identity()()
+    cell = GModule([x, h], nn.CAddTable()([nn.Linear(3, 5)(x), nn.Linear(4, 5)(h)]))
+    with pytest.raises(ShapeError, match="Linear at .* got"):
+        Recurrent(cell).forward([np.zeros((2, 1, 3)), np.zeros((1, 4))])
+
+
+def test_an_index_out_of_range_is_named_with_its_node():
+    net = Recurrent(lstm.lstm(5, 3, 1))
+    with pytest.raises(InputError, match="OneHot `one_hot` at layers.py"):
+        net.forward([np.array([[1], [5]]), np.zeros((1, 3)), np.zeros((1, 3))])
+
+
+@pytest.mark.parametrize("feedback, sequences", [([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7])])
+def test_wirings_that_do_not_fit(feedback, sequences):
+    with pytest.raises(ArgumentError):
+        Recurrent(lstm.create(3, 2), feedback, sequences)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5])
+def test_unroll_needs_a_number_of_steps(steps):
+    with pytest.raises(ArgumentError, match="positive whole number"):
+        unroll(elman(), steps)
