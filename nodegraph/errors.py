@@ -7,17 +7,21 @@ class NodegraphError(Exception):
     """Base of all errors that nodegraph raises.
 
     While an error travels outwards, whoever knows more about the place adds it: a module its name and the shapes it
-    got, a graph the node and the line where it was wired. `node` is the innermost node that failed, or None.
+    got, a graph the node and the line where it was wired. `node` is the innermost node that failed, or None; `graph`
+    is the GModule that it stands in, whose tape has what the failed run computed before. In debug mode `picture` is
+    the path of the picture that was drawn.
     """
 
     node = None
+    graph = None
+    picture = None
     located = False
 
     def locate(self, place: str, got: str) -> NodegraphError:
         """The same error, saying where it happened: `place` got `got`."""
         text = f"{self}\n  inside {place}" if self.located else f"{place} got {got}: {self}"
         error = type(self)(text)
-        error.located, error.node = True, self.node
+        error.__dict__.update(vars(self), located=True)
         return error
 
 
@@ -43,6 +47,10 @@ class StateError(NodegraphError, RuntimeError):
 
 class ModuleError(NodegraphError, RuntimeError):
     """A module's own code raised an exception; the original one is the `__cause__`."""
+
+
+class NonFiniteError(NodegraphError, ArithmeticError):
+    """A NaN or an infinity among the numbers that a module computed, found because debug mode was told to look."""
 
 
 class GradientError(NodegraphError, ArithmeticError):

@@ -13,7 +13,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError
 from nodegraph.graph import forward_graph, forward_order
-from nodegraph.nn.module import Call, Module, locate
+from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
 from nodegraph.node import Node, as_nodes
 
 
@@ -118,9 +118,8 @@ class GModule(Module):
             raise InputError(f"the graph has {len(self.inputs)} inputs ({names}), got {got}{describe(input)}")
         return input
 
-    @staticmethod
     def error_at(
-        error: Exception, node: Node, value: Any, describe: Callable[[Any], str] = table.describe
+        self, error: Exception, node: Node, value: Any, describe: Callable[[Any], str] = table.describe
     ) -> NodegraphError:
         """The error to raise when a node fails on a value: it names the node, and what came from which parent."""
         parents = [parent.short() for parent in node.parents]
@@ -128,8 +127,12 @@ class GModule(Module):
             got = " and ".join(f"{describe(part)} from {parent}" for part, parent in zip(value, parents))
         else:
             got = describe(value) + (f" from {parents[0]}" if len(parents) == 1 else "")
+        return self._error_of(node, error, got)
+
+    def _error_of(self, node: Node, error: Exception, got: str) -> NodegraphError:
         error = locate(error, node.describe(), got)
-        error.node = error.node or node
+        if error.node is None:
+            error.node, error.graph = node, self
         return error
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
@@ -158,9 +161,7 @@ class GModule(Module):
                 expected, got = table.describe(call.input), table.describe(grad_input)
                 raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
         except Exception as error:
-            error = locate(error, node.describe(), "gradient " + table.describe(grad_output))
-            error.node = error.node or node
-            raise error
+            raise self._error_of(node, error, "gradient " + table.describe(grad_output))
         if self.hooks:
             for _, backward in self.hooks:
                 if backward:
@@ -168,9 +169,16 @@ class GModule(Module):
         return grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        for call in self.saved.calls:
+        for node, call in self.saved:
             if type(call.module).acc_grad_parameters is not Module.acc_grad_parameters:
-                call.acc_grad_parameters(scale)
+                self.accumulate_node([call], scale, node)
+
+    def accumulate_node(self, calls: list[Call], scale: float, node: Node) -> None:
+        """Add what the calls of a node give to its parameters' gradients; an error names the node."""
+        try:
+            accumulate_jointly(calls, scale)
+        except Exception as error:
+            raise self._error_of(node, error, "gradient " + table.describe(calls[0].grad_output))
 
     # Looking inside
 

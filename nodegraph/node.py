@@ -83,7 +83,7 @@ class Node:
             i, n = self.part
             return f"part {i} of the split({n}) at {self.place} of {self.parents[0].describe()}"
         name = f" `{self.name}`" if self.name else ""
-        return f"{type(self.module).__name__}{name} at {self.place}"
+        return f"{self.module.kind}{name} at {self.place}"
 
     def short(self) -> str:
         """The name alone if there is one, else as `describe`."""

@@ -10,7 +10,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import ArgumentError, NodegraphError
 from nodegraph.gmodule import parts_for
-from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
+from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
 from nodegraph.over_time import GradientSeries, Series, merge, separate, step
 from nodegraph.schedule import Stage
@@ -219,11 +219,8 @@ class RecurrentTape:
 
     def accumulate(self, scale: float) -> None:
         """Add to the gradients of all parameters, for all steps of a node at once where its module allows it."""
-        for calls in self.calls:
-            if isinstance(calls, Call):
-                calls.acc_grad_parameters(scale)
-            else:
-                accumulate_jointly(calls, scale)
+        for node, calls in zip(self.nodes, self.calls):
+            self.cell.accumulate_node([calls] if isinstance(calls, Call) else calls, scale, node)
 
 
 class OverTime:

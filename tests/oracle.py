@@ -6,10 +6,11 @@ import json
 import pathlib
 
 import numpy as np
-from torch_arguments import FIELDS, TRANSLATE
 
 import nodegraph
 from nodegraph import nn, table
+
+from torch_arguments import CALLS, FIELDS, INDEX_FIELDS, PATHS, TRANSLATE
 
 DATA = pathlib.Path(__file__).parent / "data"
 
@@ -35,12 +36,10 @@ def value(stored):
     return stored
 
 
-def build(description, modules=None):
-    """The module for {"module", "args", "calls", "children"}; `modules` are those of the graph, for shared ones."""
+def build(description):
+    """The module for {"module", "args", "calls", "children"}."""
     name = description["module"]
     args = [argument(a) for a in description.get("args", [])]
-    if name == "gModule":
-        return graph(description["graph"])[0]
     if name == "ModuleFromCriterion":
         module = nn.ModuleFromCriterion(*args)
     else:
@@ -48,9 +47,13 @@ def build(description, modules=None):
         module = getattr(nn, name)(*args, **kwargs)
     for call in description.get("calls", []):
         method = "".join("_" + c.lower() if c.isupper() else c for c in call["method"])
-        getattr(module, method)(*[argument(a) for a in call["args"]])
-    for child in description.get("children", []):
-        module.add(build(child))
+        translate = CALLS.get(call["method"], lambda a: a)
+        getattr(module, method)(*[translate(argument(a)) for a in call["args"]])
+    if not module.children():  # those given to the constructor are listed again
+        for child in description.get("children", []):
+            module.add(build(child))
+            if "Unpooling" in child["module"]:
+                module[-1].pooling = module[0]  # its stored arguments describe another one
     return module
 
 
@@ -59,7 +62,7 @@ def argument(stored):
 
 
 def graph(case):
-    """The GModule of a case and its nodes by id."""
+    """The GModule of a case, and its modules by node; those inside the GModule of a node as `node/inner node`."""
     nodes, modules = {}, {}
     for record in case["nodes"]:
         name = record["id"]
@@ -74,6 +77,9 @@ def graph(case):
                 module = modules[record["shares"]]
             elif "clones" in record:
                 module = modules[record["clones"]].clone("weight", "bias", "grad_weight", "grad_bias")
+            elif "graph" in record:
+                module, inner = graph(record["graph"])
+                modules.update({f"{name}/{i}": m for i, m in inner.items()})
             else:
                 module = build(record)
             modules[name] = module
@@ -84,21 +90,21 @@ def graph(case):
         if "split" in record:
             parts = nodes[name].split(record["split"])
             nodes[name + "/parts"] = parts if isinstance(parts, list) else [parts]
-    gmodule = nodegraph.GModule([nodes[i] for i in case["inputs"]], [nodes[i] for i in case["outputs"]])
-    return gmodule, {name: node for name, node in nodes.items() if "/" not in name}
+    return nodegraph.GModule([nodes[i] for i in case["inputs"]], [nodes[i] for i in case["outputs"]]), modules
 
 
 def owner(module, path):
     """The module at a path such as `2.1.weight`, and the field's name here."""
-    *steps, field = path.split(".")
-    for step in steps:
-        module = module.children()[int(step) - 1]
-    return module, FIELDS.get(field, "".join("_" + c.lower() if c.isupper() else c for c in field))
+    path = PATHS.get(type(module).__name__, {}).get(path, path)
+    step, inside, rest = path.partition(".")
+    if inside:
+        return owner(module.children()[int(step) - 1], rest)
+    return module, FIELDS.get(path, "".join("_" + c.lower() if c.isupper() else c for c in path))
 
 
 def set_array(module, path, stored):
     target, field = owner(module, path)
-    array = value(stored)
+    array = value(stored) - 1 if path.split(".")[-1] in INDEX_FIELDS else value(stored)
     current = getattr(target, field)
     current[...] = array.reshape(current.shape)
 

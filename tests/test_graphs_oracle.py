@@ -1,29 +1,87 @@
-"""Whole graphs, forward and backward, against Torch7."""
+"""Whole graphs, forward and backward, against Torch7: values, gradients, the order of nodes and parameters."""
 
-import oracle
+import numpy as np
 import pytest
 
+from nodegraph import nn, parameters
+
+import oracle
+from torch_arguments import CLASS_TARGETS, INDEX_INPUTS
+
 CASES = [case for file in ("graphs.json", "graphs_more.json") for case in oracle.cases(file)]
+ORDERED = [case for case in CASES if case.get("parametersOrder") is not None]
 
 
-def run(case):
-    gmodule, nodes = oracle.graph(case)
+def prepared(case):
+    """The case's GModule with its parameters set, and the modules by node."""
+    gmodule, modules = oracle.graph(case)
     for path, fields in case["params"].items():
         for field, stored in fields.items():
-            oracle.set_array(find(nodes, path), field, stored)
+            oracle.set_array(modules[path], field, stored)
     gmodule.zero_grad_parameters()
-    return gmodule, nodes
+    return gmodule, modules
 
 
-def find(nodes, path):
-    """The module of a node, or of a node inside the GModule of a node: `inner/iu`."""
-    name, *inner = path.split("/")
-    return nodes[name].module
+def inputs(case):
+    """The input, with indices counted from 0 where a node takes indices."""
+    value = oracle.value(case["input"])
+    for i, name in enumerate(case["inputs"]):
+        if any(takes_indices(node, name) for node in case["nodes"]):
+            value[i] = value[i] - 1
+    return value
+
+
+def takes_indices(node, source):
+    if node.get("module") == "ModuleFromCriterion":
+        return node["args"][0]["module"] in CLASS_TARGETS and node["inputs"][1] == source
+    return node.get("module") in INDEX_INPUTS and source in node["inputs"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_graph(case):
-    gmodule, nodes = run(case)
-    input = oracle.value(case["input"])
+def test_forward_and_backward(case):
+    gmodule, modules = prepared(case)
+    input = inputs(case)
     oracle.assert_equal(gmodule.forward(input), case["output"], what="output")
-    oracle.assert_equal(gmodule.backward(input, oracle.value(case["gradOutput"])), case["gradInput"], what="gradInput")
+    grad_input = gmodule.backward(input, oracle.value(case["gradOutput"]))
+    oracle.assert_equal(grad_input, case["gradInput"], what="gradInput")
+    for path, fields in case["gradParams"].items():
+        for field, stored in fields.items():
+            owner, name = oracle.owner(modules[path], field)
+            oracle.assert_equal(getattr(owner, "grad_" + name), stored, what=f"{path}.{field}")
+
+
+@pytest.mark.parametrize("case", ORDERED, ids=lambda case: case["name"])
+def test_order_of_parameters(case):
+    gmodule, _ = prepared(case)
+    assert [list(p.shape) for p in gmodule.parameters()[0]] == case["parametersOrder"]
+    flat, _ = gmodule.get_parameters()
+    assert flat.size == case["getParametersSize"]
+    np.testing.assert_allclose(flat.sum(), case["getParametersSum"], atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ORDERED, ids=lambda case: case["name"])
+def test_order_of_nodes(case):
+    gmodule, _ = prepared(case)
+    routing = {"dummy", "split", "nngraph.JustTable", "nngraph.JustElement"}
+    theirs = [name for name in case["forwardOrder"] if name not in routing and not name.startswith("select")]
+    skipped = (nn.Part, nn.JustTable)
+    ours = [type(node.module).__name__ for node in gmodule.nodes if not isinstance(node.module, skipped)]
+    assert [name.replace("GModule", "gModule") for name in ours] == theirs
+
+
+@pytest.mark.parametrize("case", [c for c in ORDERED if "getParametersGradSum" in c], ids=lambda case: case["name"])
+def test_flat_gradient(case):
+    gmodule, _ = prepared(case)
+    _, gradient = gmodule.get_parameters()
+    input = inputs(case)
+    gmodule.forward(input)
+    gmodule.backward(input, oracle.value(case["gradOutput"]))
+    np.testing.assert_allclose(gradient.sum(), case["getParametersGradSum"], atol=1e-10)
+    assert len(parameters.unique(*gmodule.parameters())[0]) <= len(gmodule.parameters()[0])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_copies_compute_the_same(case):
+    gmodule, _ = prepared(case)
+    input = inputs(case)
+    oracle.assert_equal(gmodule.clone().forward(input), case["output"])

@@ -225,7 +225,9 @@ def test_an_index_out_of_range_is_named_with_its_node():
         net.forward([np.array([[1], [5]]), np.zeros((1, 3)), np.zeros((1, 3))])
 
 
-@pytest.mark.parametrize("feedback, sequences", [([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7])])
+@pytest.mark.parametrize(
+    "feedback, sequences", [([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7])]
+)
 def test_wirings_that_do_not_fit(feedback, sequences):
     with pytest.raises(ArgumentError):
         Recurrent(lstm.create(3, 2), feedback, sequences)

@@ -1,11 +1,164 @@
 """The modules, criterions and initialisers."""
 
-from nodegraph.nn.activation import Sigmoid, Tanh
-from nodegraph.nn.arithmetic import CAddTable, CMulTable
+from nodegraph.nn.activation import (
+    ELU,
+    GatedLinearUnit,
+    LogSigmoid,
+    Sigmoid,
+    SoftPlus,
+    SoftSign,
+    Tanh,
+    TanhShrink,
+)
+from nodegraph.nn.adaptive_pooling import SpatialAdaptiveAveragePooling, SpatialAdaptiveMaxPooling
+from nodegraph.nn.arithmetic import (
+    AddConstant,
+    CAddTable,
+    CDivTable,
+    CMaxTable,
+    CMinTable,
+    CMulTable,
+    CSubTable,
+    MulConstant,
+)
+from nodegraph.nn.average_pooling import SpatialAveragePooling, VolumetricAveragePooling
+from nodegraph.nn.axes import Collapse, Replicate, Squeeze, Transpose, Unsqueeze
+from nodegraph.nn.batch_normalisation import BatchNormalization, SpatialBatchNormalization, VolumetricBatchNormalization
+from nodegraph.nn.bottle import Bottle
+from nodegraph.nn.branches import Concat, ConcatTable, DepthConcat
+from nodegraph.nn.casting import Copy, DontCast
+from nodegraph.nn.classification_losses import (
+    ClassCriterion,
+    ClassNLLCriterion,
+    ClassSimplexCriterion,
+    CrossEntropyCriterion,
+    SpatialClassNLLCriterion,
+)
+from nodegraph.nn.component import Component
+from nodegraph.nn.composite_criterions import (
+    CompositeCriterion,
+    CriterionTable,
+    ModuleCriterion,
+    MultiCriterion,
+    ParallelCriterion,
+)
+from nodegraph.nn.constant import Constant, Parameters
 from nodegraph.nn.container import Container, Sequential
-from nodegraph.nn.linear import Linear
+from nodegraph.nn.convert import Convert
+from nodegraph.nn.convolution import Convolution, FullConvolution
+from nodegraph.nn.criterion import Criterion, ModuleFromCriterion
+from nodegraph.nn.debugging import NaN, PrintSize, Profile
+from nodegraph.nn.decorator import Decorator
+from nodegraph.nn.distance import Cosine, CosineDistance, Euclidean, Kmeans, PairwiseDistance, WeightedEuclidean
+from nodegraph.nn.dropout import Dropout, SpatialDropout, VolumetricDropout
+from nodegraph.nn.elementwise_weights import Add, CAdd, CMul, Mul
+from nodegraph.nn.fractional_pooling import SpatialFractionalMaxPooling, VolumetricFractionalMaxPooling
+from nodegraph.nn.indexing import Index, MaskedSelect
+from nodegraph.nn.k_max_pooling import TemporalDynamicKMaxPooling
+from nodegraph.nn.linear import Bilinear, Linear, Maxout, PartialLinear
+from nodegraph.nn.local_convolution import SpatialConvolutionLocal
+from nodegraph.nn.local_normalisation import (
+    SpatialContrastiveNormalization,
+    SpatialCrossMapLRN,
+    SpatialDivisiveNormalization,
+    SpatialSubtractiveNormalization,
+)
+from nodegraph.nn.lookup import LookupTable, LookupTableMaskZero, OneHot
+from nodegraph.nn.lp_pooling import FeatureLPPooling, SpatialLPPooling
+from nodegraph.nn.mapped_convolution import (
+    SpatialConvolutionMap,
+    SpatialFullConvolutionMap,
+    full_connection_table,
+    one_to_one_connection_table,
+    random_connection_table,
+)
+from nodegraph.nn.margin_losses import (
+    MarginCriterion,
+    MultiLabelMarginCriterion,
+    MultiMarginCriterion,
+    SoftMarginCriterion,
+)
+from nodegraph.nn.max_pooling import (
+    SpatialDilatedMaxPooling,
+    SpatialMaxPooling,
+    TemporalMaxPooling,
+    VolumetricDilatedMaxPooling,
+    VolumetricMaxPooling,
+)
+from nodegraph.nn.max_unpooling import SpatialMaxUnpooling, VolumetricMaxUnpooling
+from nodegraph.nn.mixture import CAddTensorTable, MixtureTable
 from nodegraph.nn.module import Call, Module
-from nodegraph.nn.pointwise import Abs, Exp, Pointwise
-from nodegraph.nn.softmax import LogSoftMax
-from nodegraph.nn.tables import JoinTable, JustTable, Part, SplitTable, StackTable
-from nodegraph.nn.view import Identity, Narrow, Reshape, Select, View, ViewModule
+from nodegraph.nn.normalisation import LayerNormalization, Normalize
+from nodegraph.nn.padding import Padding
+from nodegraph.nn.pair_losses import (
+    CosineEmbeddingCriterion,
+    DistanceRatioCriterion,
+    HingeEmbeddingCriterion,
+    L1HingeEmbeddingCriterion,
+    MarginRankingCriterion,
+    PairCriterion,
+)
+from nodegraph.nn.parallel import MapTable, Parallel, ParallelTable
+from nodegraph.nn.piecewise import (
+    Clamp,
+    CReLU,
+    HardShrink,
+    HardTanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    SoftShrink,
+    Threshold,
+)
+from nodegraph.nn.pointwise import Abs, Exp, Log, Pointwise, Power, Sqrt, Square
+from nodegraph.nn.probability_losses import BCECriterion, DistKLDivCriterion, MultiLabelSoftMarginCriterion
+from nodegraph.nn.product import MM, MV, DotProduct
+from nodegraph.nn.reduction import Max, Mean, Min, Sum
+from nodegraph.nn.regression_losses import (
+    AbsCriterion,
+    L1Cost,
+    MSECriterion,
+    PointwiseCriterion,
+    SmoothL1Criterion,
+    SpatialAutoCropMSECriterion,
+    WeightedMSECriterion,
+)
+from nodegraph.nn.regroup import FlattenTable, ZipTable, ZipTableOneToMany
+from nodegraph.nn.regularisation import GradientReversal, L1Penalty, WhiteNoise, ZeroGrad
+from nodegraph.nn.softmax import LogSoftMax, SoftMax, SoftMin, SpatialLogSoftMax, SpatialSoftMax
+from nodegraph.nn.sparse import IndexLinear, SparseLinear
+from nodegraph.nn.spatial_convolution import (
+    SpatialConvolution,
+    SpatialConvolutionMM,
+    SpatialDepthWiseConvolution,
+    SpatialDilatedConvolution,
+    SpatialFullConvolution,
+    SpatialSubSampling,
+)
+from nodegraph.nn.spatial_padding import (
+    SpatialReflectionPadding,
+    SpatialReplicationPadding,
+    SpatialZeroPadding,
+    VolumetricReplicationPadding,
+)
+from nodegraph.nn.tables import (
+    JoinTable,
+    JustElement,
+    JustTable,
+    NarrowTable,
+    Part,
+    SelectTable,
+    SplitTable,
+    StackTable,
+)
+from nodegraph.nn.temporal_convolution import TemporalConvolution, TemporalRowConvolution, TemporalSubSampling
+from nodegraph.nn.upsampling import PixelShuffle, SpatialUpSamplingBilinear, SpatialUpSamplingNearest, UpSampling
+from nodegraph.nn.view import Contiguous, Identity, Narrow, Reshape, Select, View, ViewModule
+from nodegraph.nn.volumetric_convolution import (
+    VolumetricConvolution,
+    VolumetricDilatedConvolution,
+    VolumetricFullConvolution,
+)
+from nodegraph.nn.weight_norm import LinearWeightNorm, WeightNorm

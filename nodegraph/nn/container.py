@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from nodegraph import table
-from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.errors import ArgumentError, NodegraphError, ShapeError
+from nodegraph.nn.component import short
 from nodegraph.nn.module import Call, Module, locate
+from nodegraph.nn.view import integer
 
 
 class Container(Module):
@@ -17,6 +19,8 @@ class Container(Module):
     """
 
     parameter_names = ()
+    capacity: int | None = None
+    """How many modules may be added; None for any number."""
 
     def __init__(self, *modules: Module) -> None:
         self.arguments = ((), {})
@@ -26,12 +30,36 @@ class Container(Module):
 
     def add(self, module: Module) -> Container:
         """Append a module; returns the container. ArgumentError for something else than a module."""
+        self.modules.append(self._member(module))
+        return self
+
+    def _member(self, module: Any) -> Module:
         if not isinstance(module, Module):
-            raise ArgumentError(f"{type(self).__name__}.add takes a module, got {module!r}")
+            raise ArgumentError(f"{type(self).__name__} takes modules, got {module!r}")
         if self in module.list_modules():
             raise ArgumentError(f"{type(self).__name__} cannot contain itself")
-        self.modules.append(module)
-        return self
+        if len(self.modules) == self.capacity:
+            raise ArgumentError(f"{type(self).__name__} holds {self.capacity} module, and has it")
+        return module
+
+    def get(self, index: int) -> Module:
+        """The module at a place; ArgumentError if there is none."""
+        return self.modules[self._place(index)]
+
+    def _place(self, index: int) -> int:
+        index, n = integer(index, "index"), len(self.modules)
+        if not -n <= index < n:
+            raise ArgumentError(f"{type(self).__name__} has {n} modules, and none at index {index}")
+        return index % n
+
+    def size(self) -> int:
+        """The number of modules; the same as `len`."""
+        return len(self.modules)
+
+    def apply_to_modules(self, function: Callable[[Module], Any]) -> None:
+        """Call `function` on each module directly inside."""
+        for module in self.modules:
+            function(module)
 
     def children(self) -> list[Module]:
         return list(self.modules)
@@ -43,22 +71,40 @@ class Container(Module):
     def check_input(self, input: Any) -> None:
         pass
 
+    def module_for(self, i: int) -> Module:
+        """The module that takes part `i` of the input: module `i`."""
+        return self.modules[i]
+
     def call(self, i: int, input: Any) -> Call:
         """Run module `i`; an error says which one it was."""
         try:
-            return Call(self.modules[i], input)
+            return Call(self.module_for(i), input)
         except Exception as error:
             raise self._at_child(error, i, table.describe(input))
+
+    def back(self, i: int, grad_output: Any) -> Any:
+        """The gradient of the input of call `i`; an error says which module it was."""
+        call = self.saved[i]
+        try:
+            gradient = table.fill(call.update_grad_input(grad_output), call.input)
+            if not table.same_structure(gradient, call.input):
+                got, expected = table.describe(gradient), table.describe(call.input)
+                raise ShapeError(f"its gradient has shape {got}, not that of its input, {expected}")
+            return gradient
+        except Exception as error:
+            raise self._at_child(error, i, f"gradient {table.describe(grad_output)}")
 
     def child_shape(self, i: int, shape: Any) -> Any:
         """The output's shape of module `i`; an error says which one it was."""
         try:
-            return self.modules[i].output_shape(shape)
+            return self.module_for(i).output_shape(shape)
+        except NotImplementedError:
+            raise
         except Exception as error:
             raise self._at_child(error, i, table.describe_shape(shape))
 
     def _at_child(self, error: Exception, i: int, got: str) -> NodegraphError:
-        return locate(error, f"{self.modules[i].describe()}, module {i} of {self.describe()},", got)
+        return locate(error, f"{self.module_for(i).describe()}, module {i} of {self.describe()},", got)
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
         for call in self.saved:
@@ -75,22 +121,34 @@ class Container(Module):
 
     def __repr__(self) -> str:
         args, kwargs = self.arguments
-        given = [repr(a) for a in args] + [f"{k}={v!r}" for k, v in kwargs.items()]
+        given = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
+        head = f"{type(self).__name__}({', '.join(given)}"
         lines = [f"  ({i}): {module!r}".replace("\n", "\n  ") for i, module in enumerate(self.modules)]
-        return "\n".join([f"{type(self).__name__}({', '.join(given)}", *lines, ")"]) if lines else f"{type(self).__name__}({', '.join(given)})"
+        return "\n".join([head, *lines, ")"]) if lines else head + ")"
 
 
 class Sequential(Container):
     """The modules one after the other, each taking the output of the one before.
 
-    >>> import numpy as np
-    >>> from nodegraph import nn
     >>> net = Sequential(nn.Linear(4, 3), nn.Tanh())
     >>> net.forward(np.zeros((2, 4))).shape
     (2, 3)
 
     Source: torch/nn, Sequential.lua.
     """
+
+    def insert(self, module: Module, index: int | None = None) -> Sequential:
+        """Put a module in at a place, from 0 to the number of modules; by default at the end."""
+        index = len(self.modules) if index is None else integer(index, "index")
+        if not 0 <= index <= len(self.modules):
+            raise ArgumentError(f"index {index} is not among the places 0 to {len(self.modules)}")
+        self.modules.insert(index, self._member(module))
+        return self
+
+    def remove(self, index: int | None = None) -> Sequential:
+        """Take out the module at a place, by default the last."""
+        del self.modules[self._place(-1 if index is None else index)]
+        return self
 
     def update_output(self, input: Any) -> Any:
         self.saved = []
@@ -100,11 +158,18 @@ class Sequential(Container):
         return input
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
-        for call in reversed(self.saved):
-            grad_output = call.update_grad_input(grad_output)
+        for i in reversed(range(len(self.saved))):
+            grad_output = self.back(i, grad_output)
         return grad_output
 
     def output_shape(self, shape: Any) -> Any:
         for i in range(len(self.modules)):
             shape = self.child_shape(i, shape)
         return shape
+
+    def rowwise(self, shape: Any) -> bool:
+        for i, module in enumerate(self.modules):
+            if not module.rowwise(shape):
+                return False
+            shape = self.child_shape(i, shape)
+        return True

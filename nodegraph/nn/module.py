@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,19 +10,18 @@ import numpy as np
 from nodegraph import parameters as flat
 from nodegraph import table
 from nodegraph.errors import ArgumentError, ModuleError, NodegraphError, ShapeError, StateError
+from nodegraph.nn.component import Component
 from nodegraph.node import NOTHING, Node
 
-RUN_STATE = ("output", "grad_input", "saved")
 
-
-class Module:
+class Module(Component):
     """A layer: forward computes, backward gives the gradient of the input and adds to those of the parameters.
 
     A subclass writes three methods, in terms of NumPy alone::
 
         update_output(self, input)                       # returns the output
         update_grad_input(self, input, grad_output)      # returns the gradient with respect to the input
-        acc_grad_parameters(self, input, grad_output, scale=1.0)   # adds scale times the gradient to self.grad_weight ...
+        acc_grad_parameters(self, input, grad_output, scale=1.0)   # adds scale x gradient to self.grad_weight ...
 
     and `output_shape(self, shape)`, which is also the check of every input: it raises ShapeError for what the module
     cannot take. During the last two methods `self.output` is the output of the run in question, and so is whatever
@@ -40,13 +38,6 @@ class Module:
 
     source = False
     """Whether the module takes no input, so that its node may stand at the start of a graph without being an input."""
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
-        module = super().__new__(cls)
-        module.arguments = (args, kwargs)
-        module.train = True
-        module.clear_own_state()
-        return module
 
     # The function and its derivative
 
@@ -102,6 +93,10 @@ class Module:
             raise StateError(f"{self.describe()}: backward needs a forward before it")
         with np.errstate(all="ignore"):
             try:
+                grad_output = table.fill(grad_output, self._last.output)
+                if not table.same_structure(grad_output, self._last.output):
+                    shape = table.describe(self._last.output)
+                    raise ShapeError(f"expected a gradient of the output's shape, {shape}")
                 return self._last.backward(grad_output, scale)
             except Exception as error:
                 raise self._located(error, "gradient " + table.describe(grad_output))
@@ -110,20 +105,6 @@ class Module:
         return error if getattr(error, "located", False) else locate(error, self.describe(), got)
 
     # Parameters
-
-    def children(self) -> list[Module]:
-        """The modules directly inside this one."""
-        return []
-
-    def list_modules(self) -> list[Module]:
-        """This module and all inside it, each once, outer ones first."""
-        seen, pending = {}, [self]
-        while pending:
-            module = pending.pop()
-            if id(module) not in seen:
-                seen[id(module)] = module
-                pending.extend(reversed(module.children()))
-        return list(seen.values())
 
     def own_parameter_names(self) -> list[str]:
         return [name for name in self.parameter_names if getattr(self, name, None) is not None]
@@ -142,7 +123,7 @@ class Module:
         return [(str(i), child) for i, child in enumerate(self.children())]
 
     def named_parameters(self, kind: str = "parameter") -> dict[str, np.ndarray]:
-        """Path to array, such as `0.weight`; arrays that are shared count once. `kind` may be `gradient` or `buffer`."""
+        """Path to array, such as `0.weight`; shared arrays count once. `kind` may be `gradient` or `buffer`."""
         found, seen = {}, set()
         for path, owner, name in self._named_arrays(kind):
             array = getattr(owner, name)
@@ -186,58 +167,6 @@ class Module:
 
     # The module as a whole
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
-        """Call `function` on this module and on all inside it, each once."""
-        for module in self.list_modules():
-            function(module)
-        return self
-
-    def training(self) -> Module:
-        """Switch to training: dropout drops, batch normalisation uses the batch."""
-        return self.apply(lambda module: setattr(module, "train", True))
-
-    def evaluate(self) -> Module:
-        """Switch to evaluation."""
-        return self.apply(lambda module: setattr(module, "train", False))
-
-    def float(self) -> Module:
-        """Make all arrays float32."""
-        return self.astype(np.float32)
-
-    def double(self) -> Module:
-        """Make all arrays float64."""
-        return self.astype(np.float64)
-
-    def astype(self, dtype: Any) -> Module:
-        """Convert all floating-point arrays, keep shared ones shared, and forget the last run."""
-        converted: dict[int, np.ndarray] = {}
-        kept = []
-
-        def convert(value: Any) -> Any:
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != dtype:
-                kept.append(value)
-                return converted.setdefault(id(value), value.astype(dtype))
-            if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
-                return type(value)(convert(part) for part in value)
-            return value
-
-        for module in self.list_modules():
-            module.clear_own_state()
-            for name, value in vars(module).items():
-                if name != "arguments":
-                    vars(module)[name] = convert(value)
-        return self
-
-    def clone(self, *shared: str) -> Module:
-        """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""
-        memo: dict[int, Any] = {}
-        for module in self.list_modules():
-            for name in shared:
-                value = getattr(module, name, None)
-                if isinstance(value, np.ndarray):
-                    memo[id(value)] = value
-        return copy.deepcopy(self, memo)
-
     def share(self, other: Module, *names: str) -> Module:
         """Make the arrays named those of `other`, a module of the same structure."""
         mine, theirs = self.list_modules(), other.list_modules()
@@ -260,45 +189,15 @@ class Module:
         >>> nn.Sequential().add(nn.Linear(3, 2)).add(nn.Tanh()).find_modules("Linear")
         [Linear(3, 2)]
         """
-        return [m for m in self.list_modules() if (type(m).__name__ == kind if isinstance(kind, str) else isinstance(m, kind))]
-
-    def clear_state(self) -> Module:
-        """Forget what the last run left: outputs, gradients of inputs, what was saved for backward."""
-        return self.apply(lambda module: module.clear_own_state())
-
-    def clear_own_state(self) -> None:
-        for name in RUN_STATE:
-            setattr(self, name, None)
-        self._last = None
-
-    def __getstate__(self) -> dict:
-        return {**vars(self), **dict.fromkeys(RUN_STATE), "_last": None}
+        if isinstance(kind, str):
+            return [module for module in self.list_modules() if type(module).__name__ == kind]
+        return [module for module in self.list_modules() if isinstance(module, kind)]
 
     # Wiring
 
     def __call__(self, parents: Any = NOTHING) -> Node:
-        """A node that applies this module to the output of a node, or to a list of outputs; without argument, an input."""
+        """A node that applies this module to a node's output, or to a list of outputs; without argument, an input."""
         return Node.wire(self, parents)
-
-    def __neg__(self) -> Node:
-        return self()
-
-    def __rsub__(self, parents: Any) -> Node:
-        return self(parents)
-
-    def describe(self) -> str:
-        """The module in a few words, for messages."""
-        return repr(self)
-
-    def __repr__(self) -> str:
-        args, kwargs = self.arguments
-        shown = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def short(value: Any) -> str:
-    """An argument as a message or a picture shows it; arrays by their shape."""
-    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)
 
 
 class Call:
@@ -310,11 +209,13 @@ class Call:
 
     __slots__ = ("module", "input", "output", "grad_output", "grad_input", "_frame")
 
-    def __init__(self, module: Module, input: Any) -> None:
+    def __init__(self, module: Module, input: Any, check: bool = True) -> None:
         frame = object.__new__(type(module))
         attributes = frame.__dict__
         attributes.update(module.__dict__)
-        frame.check_input(input)
+        attributes["saved"] = attributes["_last"] = None
+        if check:
+            frame.check_input(input)
         output = frame.update_output(input)
         attributes["output"] = output
         module.__dict__.update(attributes)
@@ -322,10 +223,9 @@ class Call:
         self.grad_output = self.grad_input = None
 
     def update_grad_input(self, grad_output: Any) -> Any:
-        """The gradient with respect to the input; `grad_output` must have the structure of the output."""
-        grad_output = table.fill(grad_output, self.output)
-        if not table.same_structure(grad_output, self.output):
-            raise ShapeError(f"expected a gradient of the output's shape {table.describe(self.output)}")
+        """The gradient with respect to the input; in `grad_output` None stands for zeros."""
+        if type(grad_output) is not np.ndarray:
+            grad_output = table.fill(grad_output, self.output)
         self._refresh()
         self.grad_output = grad_output
         self.grad_input = self._frame.update_grad_input(self.input, grad_output)
@@ -349,6 +249,22 @@ class Call:
             if frame.get(name) is not module.get(name):
                 frame[name] = module[name]
                 frame["grad_" + name] = module["grad_" + name]
+
+
+def accumulate_jointly(calls: list[Call], scale: float = 1.0) -> None:
+    """`acc_grad_parameters` of several calls of one module, over all their rows at once where the module allows it."""
+    module, first = calls[0].module, calls[0]
+    if type(module).acc_grad_parameters is Module.acc_grad_parameters:
+        return
+    whole = not module.children() and first._frame.saved is None and module.rowwise(table.shape(first.input))
+    if not whole or len(calls) == 1:
+        for call in calls:
+            call.acc_grad_parameters(scale)
+        return
+    input = table.map(lambda *rows: np.concatenate(rows), *[call.input for call in calls])
+    grad_output = table.map(lambda *rows: np.concatenate(rows), *[call.grad_output for call in calls])
+    first._refresh()
+    first._frame.acc_grad_parameters(input, grad_output, scale)
 
 
 def locate(error: Exception, place: str, got: str) -> NodegraphError:

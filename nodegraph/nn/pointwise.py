@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
 
 import numpy as np
 
-from nodegraph.errors import ShapeError
+from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.module import Module
 
 
@@ -18,7 +20,8 @@ class Pointwise(Module):
     `derivatives(self, xs, y)`, which gives one derivative for each input. The arrays of a table must have equally many
     elements; nothing is broadcast, and the output has the shape of the first.
 
-    Both are applied to symbols, too, when a graph is compiled, drawn or exported: so no `if` on values, only `np.where`.
+    Both are applied to symbols, too, when a graph is compiled, drawn or exported: so no `if` on values, but `np.where`.
+    Constants are Python numbers, which keep float32 in float32. A derivative that is 0 or 1 may be a plain condition.
     """
 
     parameter_names = ()
@@ -37,7 +40,7 @@ class Pointwise(Module):
         return np.asarray(self.formula(*self._operands(input)))
 
     def update_grad_input(self, input: Any, grad_output: np.ndarray) -> Any:
-        xs = self._operands(input)
+        xs, grad_output = self._operands(input), np.asarray(grad_output)
         gradients = [_times(d, grad_output) for d in self.derivatives(xs, self.output)]
         if self.arity == 1:
             return gradients[0]
@@ -60,7 +63,7 @@ class Pointwise(Module):
             raise ShapeError("expected a table of arrays")
         if self.arity is not None and len(shape) != self.arity:
             raise ShapeError(f"expected a table of {self.arity} arrays")
-        if any(s != shape[0] and np.prod(s) != np.prod(shape[0]) for s in shape):
+        if any(math.prod(s) != math.prod(shape[0]) for s in shape):
             raise ShapeError("expected arrays of equally many elements")
         return shape[0]
 
@@ -75,21 +78,42 @@ def array_shape(shape: Any) -> tuple[int, ...]:
 def _times(derivative: Any, grad_output: np.ndarray) -> np.ndarray:
     if isinstance(derivative, (int, float)) and derivative == 1:
         return grad_output
-    return grad_output * derivative
+    # np.where between two numbers is float64 for whatever input, hence the dtype.
+    dtype = grad_output.dtype if grad_output.dtype.kind == "f" else None
+    return np.asarray(np.multiply(grad_output, derivative, dtype=dtype, casting="same_kind"))
+
+
+def number(value: Any, what: str) -> float:
+    """The value as a float; ArgumentError if it is not a real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+        raise ArgumentError(f"{what} must be a number, got {value!r}")
+    return float(value)
+
+
+def flag(value: Any, what: str = "inplace") -> bool:
+    """The value, which must be True or False; ArgumentError if it is not.
+
+    Torch's modules write into their input when `inplace` is True. Here no module does, and the result is the same.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{what} must be True or False, got {value!r}")
+    return bool(value)
 
 
 class Abs(Pointwise):
-    """y = |x|; the derivative at 0 is 0.
+    """y = |x|; the derivative at 0 is 1.
 
     >>> Abs().forward(np.array([-2.0, 3.0]))
     array([2., 3.])
+
+    Source: torch/nn, Abs.lua.
     """
 
     def formula(self, x: Any) -> Any:
         return np.abs(x)
 
     def derivative(self, x: Any, y: Any) -> Any:
-        return np.sign(x)
+        return np.where(x >= 0, 1.0, -1.0)
 
 
 class Exp(Pointwise):
@@ -97,6 +121,8 @@ class Exp(Pointwise):
 
     >>> Exp().forward(np.array([0.0, 1.0]))
     array([1.        , 2.71828183])
+
+    Source: torch/nn, Exp.lua.
     """
 
     def formula(self, x: Any) -> Any:
@@ -104,3 +130,75 @@ class Exp(Pointwise):
 
     def derivative(self, x: Any, y: Any) -> Any:
         return y
+
+
+class Log(Pointwise):
+    """y = log(x), the natural logarithm.
+
+    >>> Log().forward(np.array([1.0, 10.0]))
+    array([0.        , 2.30258509])
+
+    Source: torch/nn, Log.lua.
+    """
+
+    def formula(self, x: Any) -> Any:
+        return np.log(x)
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 1 / x
+
+
+class Square(Pointwise):
+    """y = x^2.
+
+    >>> Square().forward(np.array([-2.0, 3.0]))
+    array([4., 9.])
+
+    Source: torch/nn, Square.lua.
+    """
+
+    def formula(self, x: Any) -> Any:
+        return x * x
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 2 * x
+
+
+class Sqrt(Pointwise):
+    """y = sqrt(x); the derivative at 0, which is infinite, is taken as 0.
+
+    `b` is accepted since Torch7 has it; neither here nor there does it change anything.
+
+    >>> Sqrt().forward(np.array([4.0, 9.0]))
+    array([2., 3.])
+
+    Source: torch/nn, Sqrt.lua.
+    """
+
+    def __init__(self, b: float = 0) -> None:
+        self.eps = number(b, "b")
+
+    def formula(self, x: Any) -> Any:
+        return np.sqrt(x)
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return np.where(y == 0, 0.0, 0.5 / y)
+
+
+class Power(Pointwise):
+    """y = x^p.
+
+    >>> Power(3).forward(np.array([-2.0, 3.0]))
+    array([-8., 27.])
+
+    Source: torch/nn, Power.lua.
+    """
+
+    def __init__(self, p: float) -> None:
+        self.pow = number(p, "p")
+
+    def formula(self, x: Any) -> Any:
+        return x**self.pow
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return self.pow * x ** (self.pow - 1) if self.pow != 0 else 0.0

@@ -1,4 +1,4 @@
-"""Modules that join, split, select from and rearrange tables."""
+"""Modules that join, split and select from tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import ShapeError
 from nodegraph.nn.module import Module
-from nodegraph.nn.view import ViewModule, array, axis_of, batched_axis, integer
+from nodegraph.nn.view import ViewModule, array, axis_of, batched_axis, count, integer, optional_count
 
 
 class Part(ViewModule):
@@ -51,6 +51,82 @@ class JustTable(ViewModule):
         return True
 
 
+class JustElement(ViewModule):
+    """The one value of a table of one: [x] becomes x.
+
+    >>> JustElement().forward([np.zeros(2)])
+    array([0., 0.])
+
+    Source: torch/nngraph, JustElement.lua.
+    """
+
+    def view(self, input: Any) -> Any:
+        if len(table_of(input)) != 1:
+            raise ShapeError("expected a table of one")
+        return input[0]
+
+    def rowwise(self, shape: Any) -> bool:
+        return True
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> list[Any]:
+        return [grad_output]
+
+
+class SelectTable(ViewModule):
+    """One value of a table, by its index; a negative one counts from the end. The others' gradients are zero.
+
+    >>> SelectTable(-1).forward([np.zeros(3), np.ones(2)])
+    array([1., 1.])
+
+    Source: torch/nn, SelectTable.lua.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = integer(index, "index")
+
+    def view(self, input: Any) -> Any:
+        if not -len(table_of(input)) <= self.index < len(input):
+            raise ShapeError(f"expected a table that has an element {self.index}")
+        return input[self.index]
+
+    def rowwise(self, shape: Any) -> bool:
+        return True
+
+    def update_grad_input(self, input: Any, grad_output: Any) -> list[Any]:
+        chosen = self.index % len(input)
+        return [grad_output if i == chosen else table.zeros_like(part) for i, part in enumerate(input)]
+
+
+class NarrowTable(ViewModule):
+    """The table of `length` values from `offset` on; a negative offset counts from the end.
+
+    >>> NarrowTable(1, 2).forward([np.zeros(1), np.ones(2), np.zeros(3)])
+    [array([1., 1.]), array([0., 0., 0.])]
+
+    Source: torch/nn, NarrowTable.lua. Torch7 gives a shorter table where the input ends before; here it is refused.
+    """
+
+    def __init__(self, offset: int, length: int = 1) -> None:
+        self.offset, self.length = integer(offset, "offset"), count(length, "length")
+
+    def view(self, input: Any) -> list[Any]:
+        start = self._start(len(table_of(input)))
+        if start < 0 or start + self.length > len(input):
+            raise ShapeError(f"expected a table that has {self.length} elements from {self.offset} on")
+        return input[start : start + self.length]
+
+    def _start(self, n: int) -> int:
+        return self.offset + n if self.offset < 0 else self.offset
+
+    def rowwise(self, shape: Any) -> bool:
+        return True
+
+    def update_grad_input(self, input: Any, grad_output: list[Any]) -> list[Any]:
+        gradients, start = table.zeros_like(input), self._start(len(input))
+        gradients[start : start + self.length] = grad_output
+        return gradients
+
+
 class SplitTable(ViewModule):
     """The slices along an axis as a table: (batch, n) -> n arrays of (batch,) for axis 1.
 
@@ -64,7 +140,7 @@ class SplitTable(ViewModule):
 
     def __init__(self, axis: int, n_input_dims: int | None = None) -> None:
         self.axis = integer(axis, "axis")
-        self.n_input_dims = n_input_dims
+        self.n_input_dims = optional_count(n_input_dims, "n_input_dims")
 
     def rowwise(self, shape: Any) -> bool:
         return batched_axis(self.axis, self.n_input_dims, len(shape)) > 0
@@ -91,7 +167,7 @@ class JoinTable(Module):
 
     def __init__(self, axis: int, n_input_dims: int | None = None) -> None:
         self.axis = integer(axis, "axis")
-        self.n_input_dims = n_input_dims
+        self.n_input_dims = optional_count(n_input_dims, "n_input_dims")
 
     def rowwise(self, shape: Any) -> bool:
         return batched_axis(self.axis, self.n_input_dims, len(shape[0])) > 0
@@ -142,3 +218,10 @@ class StackTable(Module):
             raise ShapeError("expected a table of arrays of one shape")
         axis = axis_of(self.axis, len(shape[0]) + 1)
         return (*shape[0][:axis], len(shape), *shape[0][axis:])
+
+
+def table_of(input: Any) -> Any:
+    """The input, which must be a table and not an array."""
+    if not table.is_table(input):
+        raise ShapeError("expected a table")
+    return input

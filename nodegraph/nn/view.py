@@ -1,4 +1,4 @@
-"""Views: modules that rearrange or select, and copy nothing. The gradient of a view is the same view of the gradient."""
+"""Views: modules that rearrange or select, and copy nothing. A view's gradient is the same view of the gradient."""
 
 from __future__ import annotations
 
@@ -69,9 +69,34 @@ def batched_axis(axis: int, n_input_dims: int | None, ndim: int) -> int:
 def integer(value: Any, what: str) -> int:
     """The value as an int; ArgumentError if it is not a whole number."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError:
         raise ArgumentError(f"{what} must be a whole number, got {value!r}") from None
+
+
+def count(value: Any, what: str) -> int:
+    """The value as an int; ArgumentError if it is not a whole number, or below zero."""
+    value = integer(value, what)
+    if value < 0:
+        raise ArgumentError(f"{what} must not be negative, got {value}")
+    return value
+
+
+def optional_count(value: Any, what: str) -> int | None:
+    """The same for an argument that may be None."""
+    return None if value is None else count(value, what)
+
+
+def sizes_of(sizes: tuple, wildcard: bool = False) -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence; ArgumentError if negative, but for one -1 with `wildcard`."""
+    if len(sizes) == 1 and isinstance(sizes[0], (list, tuple, np.ndarray)):
+        sizes = tuple(sizes[0])
+    sizes = tuple(integer(size, "a size") for size in sizes)
+    if any(size < (-1 if wildcard else 0) for size in sizes) or sizes.count(-1) > 1 or not sizes:
+        raise ArgumentError(f"expected sizes{' of which one may be -1' if wildcard else ''}, got {sizes}")
+    return sizes
 
 
 class Identity(ViewModule):
@@ -79,6 +104,8 @@ class Identity(ViewModule):
 
     >>> Identity().forward(np.array([1.0, 2.0]))
     array([1., 2.])
+
+    Source: torch/nn, Identity.lua.
     """
 
     def view(self, input: Any) -> Any:
@@ -91,10 +118,33 @@ class Identity(ViewModule):
         return grad_output
 
 
+class Contiguous(ViewModule):
+    """y = x, in C order: a copy where the input is not, the input itself where it is; the same for the gradient.
+
+    >>> Contiguous().forward(np.zeros((3, 2)).T).flags.c_contiguous
+    True
+
+    Source: torch/nn, Contiguous.lua.
+    """
+
+    def view(self, input: Any) -> np.ndarray:
+        return array(input)
+
+    def rowwise(self, shape: Any) -> bool:
+        return True
+
+    def update_output(self, input: Any) -> np.ndarray:
+        return np.asarray(self.view(input), order="C")
+
+    def update_grad_input(self, input: Any, grad_output: np.ndarray) -> np.ndarray:
+        return np.asarray(grad_output, order="C")
+
+
 class Narrow(ViewModule):
     """`length` slices along an axis, from `start` on: (batch, n) -> (batch, length) for axis 1.
 
     A negative `start` counts from the end; a negative `length` means up to that place from the end, -1 for all.
+    ShapeError where the axis has fewer slices.
 
     >>> Narrow(1, 0, 2).forward(np.array([[1.0, 2.0, 3.0]]))
     array([[1., 2.]])
@@ -115,12 +165,14 @@ class Narrow(ViewModule):
         start = self.start + size if self.start < 0 else self.start
         length = size - start + self.length + 1 if self.length < 0 else self.length
         if start < 0 or length < 0 or start + length > size:
-            raise ShapeError(f"expected at least {max(start, 0) + max(length, 0)} slices along axis {self.axis}")
+            raise ShapeError(f"expected {self.length} slices from {self.start} on within axis {self.axis}")
         return x[(slice(None),) * axis + (slice(start, start + length),)]
 
 
 class Select(ViewModule):
     """One slice along an axis, which disappears: (batch, n) -> (batch,) for axis 1.
+
+    A negative `index` counts from the end. ShapeError where the axis has no such slice.
 
     >>> Select(1, -1).forward(np.array([[1.0, 2.0, 3.0]]))
     array([3.])
@@ -138,7 +190,7 @@ class Select(ViewModule):
         x = array(input)
         axis = axis_of(self.axis, x.ndim)
         if not -x.shape[axis] <= self.index < x.shape[axis]:
-            raise ShapeError(f"expected a slice {self.index} along axis {self.axis}")
+            raise ShapeError(f"expected an axis {self.axis} long enough to have a slice {self.index}")
         return x[(slice(None),) * axis + (self.index, ...)]
 
 
@@ -146,7 +198,7 @@ class Reshape(ViewModule):
     """The elements in another shape: (batch, ...) -> (batch, *sizes), or the sizes alone.
 
     Whether the first axis is a batch is decided by the number of elements; a first axis of length 1 counts as one.
-    `batch_mode` True or False decides it for good.
+    `batch_mode` True or False, which as in Torch may also stand after the sizes, decides it for good.
 
     >>> Reshape(2, 3).forward(np.zeros((5, 6))).shape, Reshape(2, 3).forward(np.zeros(6)).shape
     ((5, 2, 3), (2, 3))
@@ -155,7 +207,9 @@ class Reshape(ViewModule):
     """
 
     def __init__(self, *sizes: int, batch_mode: bool | None = None) -> None:
-        self.sizes, self.batch_mode = sizes_of(sizes), batch_mode
+        if sizes and isinstance(sizes[-1], bool):
+            *sizes, batch_mode = sizes
+        self.sizes, self.batch_mode = sizes_of(tuple(sizes)), batch_mode
 
     def view(self, input: Any) -> np.ndarray:
         x, n = array(input), math.prod(self.sizes)
@@ -178,42 +232,43 @@ class View(ViewModule):
 
     >>> View(2, 3).forward(np.zeros((4, 6))).shape, View(-1).forward(np.zeros((4, 6))).shape
     ((4, 2, 3), (24,))
+    >>> View(-1).set_num_input_dims(2).forward(np.zeros((5, 4, 6))).shape
+    (5, 24)
 
     Source: torch/nn, View.lua.
     """
 
     def __init__(self, *sizes: int) -> None:
-        self.sizes = sizes_of(sizes, wildcard=True)
+        self.reset_size(*sizes)
         self.num_input_dims: int | None = None
 
-    def set_num_input_dims(self, n: int) -> View:
-        self.num_input_dims = integer(n, "num_input_dims")
+    def reset_size(self, *sizes: int) -> View:
+        """Take other sizes."""
+        self.sizes = sizes_of(sizes, wildcard=True)
+        return self
+
+    def set_num_input_dims(self, n: int | None) -> View:
+        """Say how many axes a single sample has; None for not saying."""
+        self.num_input_dims = optional_count(n, "num_input_dims")
         return self
 
     def view(self, input: Any) -> np.ndarray:
         x = array(input)
         own = x.ndim if self.num_input_dims is None else self.num_input_dims
-        rows, width = math.prod(x.shape[: max(x.ndim - own, 0)]), math.prod(x.shape[max(x.ndim - own, 0) :])
+        leading = max(x.ndim - own, 0)
+        rows, width = math.prod(x.shape[:leading]), math.prod(x.shape[leading:])
         n = math.prod(size for size in self.sizes if size != -1)
         if n == 0 or width % n:
             raise ShapeError(f"expected a number of elements that fits {self.sizes}")
         if -1 not in self.sizes:
             rows *= width // n
-        if rows == 1 and x.ndim <= own:
-            return x.reshape(self.sizes)
+        if rows == 1 and not leading:
+            return x.reshape([width // n if size == -1 else size for size in self.sizes])
         return x.reshape(rows, *(width // n if size == -1 else size for size in self.sizes))
 
     def rowwise(self, shape: Any) -> bool:
+        told = self.num_input_dims == len(shape) - 1
         if -1 in self.sizes:
-            return self.num_input_dims == len(shape) - 1
-        return math.prod(shape[1:]) == math.prod(self.sizes)
-
-
-def sizes_of(sizes: tuple, wildcard: bool = False) -> tuple[int, ...]:
-    """Sizes given one by one or as one sequence; ArgumentError unless they are positive, or -1 with `wildcard`."""
-    if len(sizes) == 1 and isinstance(sizes[0], (list, tuple, np.ndarray)):
-        sizes = tuple(sizes[0])
-    sizes = tuple(integer(size, "a size") for size in sizes)
-    if any(size < (-1 if wildcard else 0) for size in sizes) or sizes.count(-1) > 1 or not sizes:
-        raise ArgumentError(f"expected sizes{' of which one may be -1' if wildcard else ''}, got {sizes}")
-    return sizes
+            return told
+        # A batch of one that num_input_dims does not tell loses its axis.
+        return math.prod(shape[1:]) == math.prod(self.sizes) and (told or shape[0] > 1)

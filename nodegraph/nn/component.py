@@ -1,0 +1,133 @@
+"""Component: what modules and criterions have in common, whatever they compute."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+RUN_STATE = ("output", "grad_input", "saved", "_last")
+
+
+class Component:
+    """An object with arrays, other components inside, and the state of its last run.
+
+    Base of Module and Criterion: conversion between float32 and float64, copies, training and evaluation, how it reads.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Component:
+        component = super().__new__(cls)
+        component.arguments = (args, kwargs)
+        component.train = True
+        component.clear_own_state()
+        return component
+
+    def children(self) -> list[Any]:
+        """The modules directly inside this one."""
+        return []
+
+    def list_modules(self) -> list[Any]:
+        """This module and all inside it, each once, outer ones first."""
+        seen, pending = {}, [self]
+        while pending:
+            module = pending.pop()
+            if id(module) not in seen:
+                seen[id(module)] = module
+                pending.extend(reversed(module.children()))
+        return list(seen.values())
+
+    def apply(self, function: Callable[[Any], Any]) -> Any:
+        """Call `function` on this module and on all inside it, each once."""
+        for module in self.list_modules():
+            function(module)
+        return self
+
+    def training(self) -> Any:
+        """Switch to training: dropout drops, batch normalisation uses the batch."""
+        return self.apply(lambda module: setattr(module, "train", True))
+
+    def evaluate(self) -> Any:
+        """Switch to evaluation."""
+        return self.apply(lambda module: setattr(module, "train", False))
+
+    def float(self) -> Any:
+        """Make all arrays float32."""
+        return self.astype(np.float32)
+
+    def double(self) -> Any:
+        """Make all arrays float64."""
+        return self.astype(np.float64)
+
+    def astype(self, dtype: Any) -> Any:
+        """Convert all floating-point arrays, keep shared ones shared, and forget the last run."""
+        converted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+        def convert(value: Any) -> Any:
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != dtype:
+                return converted.setdefault(id(value), (value.astype(dtype), value))[0]
+            if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
+                return type(value)(convert(part) for part in value)
+            return value
+
+        self.convert_arrays(convert)
+        return self
+
+    def convert_arrays(self, convert: Callable[[Any], Any]) -> None:
+        """Put `convert(value)` in the place of each attribute's value, here and in all inside."""
+        self.convert_own_arrays(convert)
+        for child in self.children():
+            child.convert_arrays(convert)
+
+    def convert_own_arrays(self, convert: Callable[[Any], Any]) -> None:
+        self.clear_own_state()
+        for name, value in vars(self).items():
+            if name != "arguments":
+                vars(self)[name] = convert(value)
+
+    def clone(self, *shared: str) -> Any:
+        """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""
+        memo: dict[int, Any] = {}
+        for module in self.list_modules():
+            for name in shared:
+                value = getattr(module, name, None)
+                if isinstance(value, np.ndarray):
+                    memo[id(value)] = value
+        return copy.deepcopy(self, memo)
+
+    def clear_state(self) -> Any:
+        """Forget what the last run left: outputs, gradients of inputs, what was saved for backward."""
+        return self.apply(lambda module: module.clear_own_state())
+
+    def clear_own_state(self) -> None:
+        for name in RUN_STATE:
+            setattr(self, name, None)
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), **dict.fromkeys(RUN_STATE)}
+
+    def __neg__(self) -> Any:
+        return self()
+
+    def __rsub__(self, parents: Any) -> Any:
+        return self(parents)
+
+    @property
+    def kind(self) -> str:
+        """The class's name, as messages and pictures give it."""
+        return type(self).__name__
+
+    def describe(self) -> str:
+        """The module in a few words, for messages."""
+        return repr(self)
+
+    def __repr__(self) -> str:
+        args, kwargs = self.arguments
+        shown = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def short(value: Any) -> str:
+    """An argument as a message or a picture shows it; arrays by their shape."""
+    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)
