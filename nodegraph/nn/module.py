@@ -9,6 +9,7 @@ import numpy as np
 
 from nodegraph import parameters as flat
 from nodegraph import table
+from nodegraph.debug import check_grad_input, check_grad_parameters, check_output, mode, report
 from nodegraph.errors import ArgumentError, ModuleError, NodegraphError, ShapeError, StateError
 from nodegraph.nn.component import Component
 from nodegraph.node import NOTHING, Node
@@ -80,7 +81,7 @@ class Module(Component):
             try:
                 self._last = Call(self, table.as_value(input))
             except Exception as error:
-                raise self._located(error, table.describe(input))
+                raise self._failed(error, table.describe(input), input, "forward")
         return self.output
 
     def backward(self, input: Any, grad_output: Any, scale: float = 1.0) -> Any:
@@ -99,10 +100,11 @@ class Module(Component):
                     raise ShapeError(f"expected a gradient of the output's shape, {shape}")
                 return self._last.backward(grad_output, scale)
             except Exception as error:
-                raise self._located(error, "gradient " + table.describe(grad_output))
+                raise self._failed(error, "gradient " + table.describe(grad_output), self._last.input, "backward")
 
-    def _located(self, error: Exception, got: str) -> Exception:
-        return error if getattr(error, "located", False) else locate(error, self.describe(), got)
+    def _failed(self, error: Exception, got: str, input: Any, direction: str) -> NodegraphError:
+        located_error = error if getattr(error, "located", False) else locate(error, self.describe(), got)
+        return report(located_error, self, input, direction)
 
     # Parameters
 
@@ -221,6 +223,8 @@ class Call:
         module.__dict__.update(attributes)
         self.module, self.input, self.output, self._frame = module, input, output, frame
         self.grad_output = self.grad_input = None
+        if mode.stop_at_nan:
+            check_output(self)
 
     def update_grad_input(self, grad_output: Any) -> Any:
         """The gradient with respect to the input; in `grad_output` None stands for zeros."""
@@ -230,12 +234,20 @@ class Call:
         self.grad_output = grad_output
         self.grad_input = self._frame.update_grad_input(self.input, grad_output)
         self._frame.grad_input = self.module.grad_input = self.grad_input
+        if mode.stop_at_nan:
+            check_grad_input(self)
         return self.grad_input
 
     def acc_grad_parameters(self, scale: float = 1.0) -> None:
         """Add to the parameters' gradients, for the output gradient given last."""
+        self.accumulate(self.input, self.grad_output, scale)
+
+    def accumulate(self, input: Any, grad_output: Any, scale: float) -> None:
+        """The same for the rows of several calls of the module, taken together."""
         self._refresh()
-        self._frame.acc_grad_parameters(self.input, self.grad_output, scale)
+        self._frame.acc_grad_parameters(input, grad_output, scale)
+        if mode.stop_at_nan:
+            check_grad_parameters(self)
 
     def backward(self, grad_output: Any, scale: float = 1.0) -> Any:
         grad_input = self.update_grad_input(grad_output)
@@ -256,15 +268,14 @@ def accumulate_jointly(calls: list[Call], scale: float = 1.0) -> None:
     module, first = calls[0].module, calls[0]
     if type(module).acc_grad_parameters is Module.acc_grad_parameters:
         return
-    whole = not module.children() and first._frame.saved is None and module.rowwise(table.shape(first.input))
-    if not whole or len(calls) == 1:
+    alone = len(calls) == 1 or module.children() or first._frame.saved is not None
+    if alone or not module.rowwise(table.shape(first.input)):
         for call in calls:
             call.acc_grad_parameters(scale)
         return
     input = table.map(lambda *rows: np.concatenate(rows), *[call.input for call in calls])
     grad_output = table.map(lambda *rows: np.concatenate(rows), *[call.grad_output for call in calls])
-    first._refresh()
-    first._frame.acc_grad_parameters(input, grad_output, scale)
+    first.accumulate(input, grad_output, scale)
 
 
 def locate(error: Exception, place: str, got: str) -> NodegraphError:

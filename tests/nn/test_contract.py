@@ -16,7 +16,7 @@ from module_examples import EXAMPLES, example
 
 NAMES = sorted(name for name in EXAMPLES if hasattr(nn, name))
 
-BASES = {"Container", "Module", "Pointwise", "ViewModule"}
+BASES = {"Container", "Convolution", "FullConvolution", "Module", "Pointwise", "ViewModule"}
 NEED_MORE_THAN_AN_INPUT = {"Parameters", "Part", "SpatialMaxUnpooling", "VolumetricMaxUnpooling"}
 """Classes without an example: they take no input, or need another module's run; their families' tests cover them."""
 
@@ -232,3 +232,16 @@ def test_a_wrong_shape_gives_a_result_of_the_told_shape_or_our_error(name, train
             assert "expected" in str(error) or not isinstance(error, ShapeError), error
             refused += 1
     assert refused or name in {"Identity", "FlattenTable", "JustTable", "PrintSize", "ZeroGrad", "GradientReversal"}
+
+
+@pytest.mark.parametrize("bad", [None, "text", -1, 0, 2.5, float("nan"), [], (1, "x"), object()], ids=repr)
+@each()
+def test_a_senseless_argument_is_taken_or_refused_with_our_error(name, bad):
+    """Each argument of the example in turn, and one that is too many, are replaced."""
+    module, _ = made(name)
+    args, kwargs = module.arguments
+    for i in range(len(args)):
+        try:
+            type(module)(*args[:i], bad, *args[i + 1 :], **kwargs)
+        except NodegraphError as error:
+            assert str(error)

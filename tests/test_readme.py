@@ -1,0 +1,40 @@
+"""What the README shows works as it is written there."""
+
+import pathlib
+import re
+
+import pytest
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not beside the installed package")
+
+
+def test_the_examples_run_in_order():
+    names: dict = {}
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["network"].tape["forget_gate"].output.shape == (20, 1, 2)
+
+
+def test_the_error_it_shows_is_the_one_that_comes():
+    """The shown line number is that of the node in the shown file."""
+    import numpy as np
+
+    from nodegraph import GModule, annotate_nodes, nn
+    from nodegraph.errors import ShapeError
+
+    i2h, h2h = nn.Identity()(), nn.Identity()()
+    preactivations = nn.CAddTable()([i2h, h2h])
+    annotate_nodes()
+    with pytest.raises(ShapeError) as caught:
+        GModule([i2h, h2h], preactivations).forward([np.zeros((10, 512)), np.zeros((10, 256))])
+    message = re.sub(r"at \S+:\d+", "at cell.py:8", str(caught.value))
+    assert message in re.sub(r"\s+", " ", README.read_text())
+
+
+def test_the_two_commands_are_those_that_ci_runs():
+    commands = re.search(r"## Two commands\n(.*?)\n## ", README.read_text(), re.DOTALL)[1]
+    lines = [line.strip() for line in commands.splitlines() if line.startswith("    ")]
+    assert len(lines) == 2 and lines[0].endswith("nodegraph train") and lines[1].endswith("pytest")
