@@ -39,6 +39,11 @@ class GradientSeries:
         self._stacked: Any = None
         self._listed: list[Any] | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added, so that the gradient is zero."""
+        return self._stacked is None and self._listed is None
+
     def add(self, stacked: Any) -> None:
         """Add a gradient for all steps, or None for zero."""
         self._stacked = table.add(self._stacked, stacked)

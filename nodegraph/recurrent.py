@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph import table
+from nodegraph.debug import mode
+from nodegraph.engine.store import LoopStore
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.gmodule import GModule
 from nodegraph.nn.module import Module
@@ -26,8 +28,9 @@ class Recurrent(Module):
     for all of these, None where there is none, and gives those of all inputs.
 
     Nodes outside the cycles that the feedback makes, such as the input-to-hidden products of every layer, run once
-    for all steps where their modules are `rowwise`; so do the gradients of all weights. `tape` holds each node's
-    values and gradients over time.
+    for all steps where their modules are `rowwise`; so do the gradients of all weights. The loops themselves run
+    compiled where the engine can, with pointwise modules fused; with `compiled` False, while the cell is watched, and
+    while debug mode looks for NaN, all runs node by node. `tape` holds each node's values and gradients over time.
 
     >>> from nodegraph import nn
     >>> x, h = nn.Identity()(), nn.Identity()()
@@ -41,9 +44,14 @@ class Recurrent(Module):
     parameter_names = ()
 
     def __init__(
-        self, cell: GModule, feedback: list[tuple[int, int]] | None = None, sequences: list[int] | None = None
+        self,
+        cell: GModule,
+        feedback: list[tuple[int, int]] | None = None,
+        sequences: list[int] | None = None,
+        compiled: bool = True,
     ) -> None:
-        self.cell, self.arguments = cell, ((), {})
+        self.cell, self.arguments, self.compiled, self.store = cell, ((), {}), compiled, LoopStore()
+        self.feedback, self.sequences = feedback, sequences
         self.wiring = Wiring(cell, feedback, sequences)
 
     @property
@@ -73,7 +81,9 @@ class Recurrent(Module):
         return wiring.as_output([(steps, *shapes[i]) for i in wiring.sequences], final)
 
     def update_output(self, input: Any) -> Any:
-        self.saved = RecurrentTape(self.wiring, self.wiring.check(table.shape(input)))
+        watched = self.cell.hooks or mode.stop_at_nan
+        store = self.store if self.compiled and not watched else None
+        self.saved = RecurrentTape(self.wiring, self.wiring.check(table.shape(input)), store)
         return self.wiring.as_output(*self.saved.forward(*self.wiring.parts(input)))
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
@@ -86,7 +96,11 @@ class Recurrent(Module):
 
     def replace(self, function: Any) -> Module:
         self.cell = self.cell.replace(function)
+        self.wiring = Wiring(self.cell, self.feedback, self.sequences)
         return function(self)
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "store": LoopStore()}
 
     def describe(self) -> str:
         return "Recurrent"

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph import table
+from nodegraph.engine.store import LoopStore
 from nodegraph.errors import ArgumentError, NodegraphError
 from nodegraph.gmodule import parts_for
 from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
 from nodegraph.over_time import GradientSeries, Series, merge, separate, step
+from nodegraph.random import get_state, set_state
 from nodegraph.schedule import Stage
 
 if TYPE_CHECKING:
@@ -20,10 +22,15 @@ if TYPE_CHECKING:
 
 
 class RecurrentTape:
-    """One run of a cell over time: for each node one call for all steps, or a list of calls, one a step."""
+    """One run of a cell over time.
 
-    def __init__(self, wiring: Wiring, steps: int) -> None:
+    A node has one call for all steps, or a list of calls, one a step; a loop that is compiled has no calls. With
+    `store` loops run compiled where they can be.
+    """
+
+    def __init__(self, wiring: Wiring, steps: int, store: LoopStore | None = None) -> None:
         self.wiring, self.steps, self.cell = wiring, steps, wiring.cell
+        self.store, self.loops = store, {}
         self.nodes, self.parents = self.cell.nodes, self.cell.parent_places
         self.calls: list[Any] = [None] * len(self.nodes)
         self.values: list[Any] = [None] * len(self.nodes)
@@ -31,21 +38,39 @@ class RecurrentTape:
     def __getitem__(self, node: Node | str) -> OverTime:
         for place, candidate in enumerate(self.nodes):
             if candidate is node or candidate.name == node:
-                return OverTime(self.calls[place], self.steps)
+                run = self if self.calls[place] is not None else self._replayed()
+                return OverTime(run.calls[place], self.steps)
         raise ArgumentError(f"no node {node!r} in this run")
+
+    def _replayed(self) -> RecurrentTape:
+        """The same run once more, node by node, so that one can look at the nodes inside compiled loops."""
+        random = get_state()
+        set_state(self.random)
+        run = RecurrentTape(self.wiring, self.steps)
+        run.forward(self.xs, self.states)
+        if self.given is not None:
+            run.backward(*self.given)
+        set_state(random)
+        return run
 
     # Forward
 
     def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
-        self.xs, self.states = xs, states
+        self.xs, self.states, self.given, self.random = xs, states, None, get_state()
         for stage in self.wiring.stages:
-            if stage.loop:
+            loop = self.store.lend(self, stage) if stage.loop and self.store is not None else None
+            if loop is not None:
+                self.loops[stage] = loop
+                loop.forward(self)
+            elif stage.loop:
                 self._loop(stage)
             else:
                 for place in stage.places:
                     self._once(place)
         outputs = self.cell.output_places
         sequences = [self.values[outputs[i]].stacked for i in self.wiring.sequences]
+        if self.loops:
+            sequences = table.map(_owned, sequences)
         return sequences, [table.map(np.array, self.values[place].at(self.steps - 1)) for place in self.wiring.feeder]
 
     def _once(self, place: int) -> None:
@@ -133,6 +158,7 @@ class RecurrentTape:
 
     def backward(self, sequences: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
         """The gradients of the sequence inputs and of the initial states, for those of what forward gave."""
+        self.given, self.constant = (sequences, states), self._without_gradient()
         self.gradients = [GradientSeries(self.steps) for _ in self.nodes]
         self.grad_xs: list[Any] = [None] * len(self.xs)
         self.grad_states: list[Any] = [None] * len(self.states)
@@ -141,17 +167,38 @@ class RecurrentTape:
         for place, gradient in zip(self.wiring.feeder, states):
             self.gradients[place].add_at(self.steps - 1, gradient)
         for stage in reversed(self.wiring.stages):
-            if stage.loop:
+            if stage in self.loops:
+                self.loops[stage].backward(self)
+            elif stage.loop:
                 self._loop_backward(stage)
             else:
                 for place in reversed(stage.places):
                     self._once_backward(place)
         grad_states = [table.fill(g, state) for g, state in zip(self.grad_states, self.states)]
-        return [table.fill(g, x) for g, x in zip(self.grad_xs, self.xs)], grad_states
+        grad_xs = [table.fill(g, x) for g, x in zip(self.grad_xs, self.xs)]
+        return [_owned(g) for g in grad_xs] if self.loops else grad_xs, grad_states
+
+    def _without_gradient(self) -> set[int]:
+        """The nodes that nothing trained or real-valued comes before, such as one-hot rows of integer indices."""
+        found: set[int] = set()
+        for place, node in enumerate(self.nodes):
+            if node.module.parameters()[0] or node.module.source:
+                continue
+            if place in self.wiring.sequence_of:
+                x = self.xs[self.wiring.sequence_of[place]]
+                if not table.is_table(x) and x.dtype.kind in "iu":
+                    found.add(place)
+            elif place not in self.wiring.state_of and all(parent in found for parent in self.parents[place]):
+                found.add(place)
+        return found
 
     def _once_backward(self, place: int) -> None:
         calls, gradient = self.calls[place], self.gradients[place]
-        if isinstance(calls, Call):
+        if place in self.constant:
+            return
+        if isinstance(calls, Call) and self.parents[place] and self.constant.issuperset(self.parents[place]):
+            calls.grad_output = merge(gradient.stacked(self.values[place]))
+        elif isinstance(calls, Call):
             whole = self._grad_input(place, calls, merge(gradient.stacked(self.values[place])), None)
             self._pass_on(place, separate(whole, self.steps))
         else:
@@ -219,7 +266,11 @@ class RecurrentTape:
 
     def accumulate(self, scale: float) -> None:
         """Add to the gradients of all parameters, for all steps of a node at once where its module allows it."""
+        for loop in self.loops.values():
+            loop.accumulate(scale)
         for node, calls in zip(self.nodes, self.calls):
+            if calls is None:
+                continue
             self.cell.accumulate_node([calls] if isinstance(calls, Call) else calls, scale, node)
 
 
@@ -241,6 +292,11 @@ class OverTime:
         if isinstance(self._calls, Call):
             return separate(getattr(self._calls, name), self._steps)
         return Series(listed=[getattr(call, name) for call in self._calls]).stacked
+
+
+def _owned(array: np.ndarray) -> np.ndarray:
+    """The array, copied if it is a view, for it may be one of an array that a compiled loop will write into."""
+    return array if array.base is None else array.copy()
 
 
 def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:

@@ -1,0 +1,106 @@
+"""Code: what a kernel computes at one element, as a list of operations in which nothing is computed twice."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+from nodegraph.symbols import Symbol
+
+CONDITIONS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or"}
+CHEAP = {"add", "subtract", "multiply", "negative", "load"}
+"""Operations that are done again rather than kept from forward to backward."""
+
+FUNCTIONS = {
+    *CHEAP, *CONDITIONS, "divide", "power", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "absolute",
+    "square", "sign", "maximum", "minimum", "where", "bitwise_and", "bitwise_or",
+}  # fmt: skip
+
+
+class NotFusable(Exception):
+    """A formula that uses something a kernel cannot do."""
+
+
+class Code:
+    """Operations in order, each (function, arguments), an argument being a place in the list or a Python number."""
+
+    def __init__(self) -> None:
+        self.operations: list[tuple[str, tuple[Any, ...]]] = []
+        self._places: dict[tuple, Place] = {}
+
+    def add(self, function: str, *arguments: Any) -> Any:
+        """The place of an operation, or the number it comes to; an operation that is there already is not repeated."""
+        simple = _simplified(function, arguments)
+        if simple is not None:
+            return simple
+        key = (function, *((type(a).__name__, a) for a in arguments))
+        if key not in self._places:
+            self._places[key] = Place(len(self.operations))
+            self.operations.append((function, arguments))
+        return self._places[key]
+
+    def record(self, value: Any) -> Any:
+        """The place of a recorded expression, whose innermost symbols carry places."""
+        if isinstance(value, Symbol):
+            if isinstance(value.function, Place) or not value.arguments:
+                return value.function
+            arguments = [self.record(argument) for argument in value.arguments]
+            inner = _argument_of_sigmoid(value)
+            if inner is not None:
+                return self.add("sigmoid", self.record(inner))
+            if value.function not in FUNCTIONS:
+                raise NotFusable(value.function)
+            return self.add(value.function, *arguments)
+        if isinstance(value, bool) or isinstance(value, numbers.Real):
+            return float(value)
+        raise NotFusable(repr(value))
+
+    def is_condition(self, place: Any) -> bool:
+        return isinstance(place, Place) and self.operations[place][0] in CONDITIONS | {"bitwise_and", "bitwise_or"}
+
+    def times(self, gradient: Any, derivative: Any) -> Any:
+        """gradient x derivative, where the derivative may be a condition, true standing for 1."""
+        if self.is_condition(derivative):
+            return self.add("where", derivative, gradient, 0.0)
+        return self.add("multiply", gradient, derivative)
+
+
+class Place(int):
+    """A place in the list of operations, told from a number by its type."""
+
+
+def _simplified(function: str, arguments: tuple[Any, ...]) -> Any:
+    """What the operation comes to where it does nothing, such as a multiplication by 1; else None."""
+    if function == "multiply":
+        a, b = arguments
+        if _is(a, 1):
+            return b
+        if _is(b, 1):
+            return a
+        if _is(a, 0) or _is(b, 0):
+            return 0.0
+    if function in ("add", "subtract") and _is(arguments[1], 0):
+        return arguments[0]
+    if function == "add" and _is(arguments[0], 0):
+        return arguments[1]
+    return None
+
+
+def _is(argument: Any, number: float) -> bool:
+    return not isinstance(argument, Place) and argument == number
+
+
+def _argument_of_sigmoid(value: Symbol) -> Any:
+    """u where the expression is 1 / (1 + exp(-u)), which kernels compute in one go; else None."""
+    if value.function not in ("divide", "true_divide") or isinstance(value.arguments[0], Symbol):
+        return None
+    numerator, denominator = value.arguments
+    if numerator != 1 or not isinstance(denominator, Symbol) or denominator.function != "add":
+        return None
+    one, power = denominator.arguments
+    if isinstance(one, Symbol) or one != 1 or not isinstance(power, Symbol) or power.function != "exp":
+        return None
+    (exponent,) = power.arguments
+    if isinstance(exponent, Symbol) and exponent.function == "negative":
+        return exponent.arguments[0]
+    return None

@@ -1,0 +1,293 @@
+"""Compiled loops: the same numbers as node by node, with either kind of kernel; nothing of a caller's is written to."""
+
+import importlib.util
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph import GModule, Recurrent, check_gradients, nn
+from nodegraph.engine import loop as engine_loop
+from nodegraph.engine.numpy_kernels import NumpyKernel
+from nodegraph.engine.store import KEPT
+from nodegraph.errors import ShapeError
+from nodegraph.models import gru, lstm, rnn
+
+rng = np.random.default_rng(0)
+numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs the extra nodegraph[fast]")
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+def peephole():
+    """Gates that look at the cell state, one of them at the new one."""
+    x, c, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    sums = nn.CAddTable()([nn.Linear(3, 16)(x), nn.Linear(4, 16)(h)])
+    i, f, o, g = (nn.Narrow(1, 4 * k, 4)(sums) for k in range(4))
+    i, f = (nn.Sigmoid()(nn.CAddTable()([gate, nn.CMulTable()([c, c])])) for gate in (i, f))
+    new_c = nn.CAddTable()([nn.CMulTable()([f, c]), nn.CMulTable()([i, nn.Tanh()(g)])])
+    o = nn.Sigmoid()(nn.CAddTable()([o, nn.MulConstant(0.5)(new_c)]))
+    return GModule([x, c, h], [new_c, nn.CMulTable()([o, nn.Tanh()(new_c)])])
+
+
+def chained_products():
+    """A product of what was just computed, without bias, and one whose output is also returned."""
+    x, h = nn.Identity()(), nn.Identity()()
+    inner = nn.Tanh()(nn.CAddTable()([x, nn.Linear(4, 4, False)(h)]))
+    shown = nn.Linear(4, 4)(inner)
+    return GModule([x, h], [nn.Sigmoid()(nn.CSubTable()([shown, inner])), shown, inner])
+
+
+def parts_returned():
+    """Views of what the loop computes go out, some of them nested in tables and overlapping."""
+    x, h = nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([x, nn.Linear(4, 4)(h)]))
+    pieces = nn.Sigmoid()(nn.Narrow(1, 1, 2)(new))
+    return GModule([x, h], [new, nn.Narrow(1, 0, 3)(new), pieces, nn.Select(1, 1)(nn.Reshape(2, 2)(new))])
+
+
+def state_read_outside():
+    """The state before the step is read by a node behind the loop."""
+    x, h = nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([x, nn.Linear(4, 4)(h)]))
+    return GModule([x, h], [new, nn.Linear(4, 2)(nn.CMulTable()([h, new])), h])
+
+
+CELLS = {
+    "lstm cell": (lambda: lstm.create(3, 4), lambda t, b: [normal(t, b, 3), normal(b, 4), normal(b, 4)]),
+    "peephole": (peephole, lambda t, b: [normal(t, b, 3), normal(b, 4), normal(b, 4)]),
+    "chained products": (chained_products, lambda t, b: [normal(t, b, 4), normal(b, 4)]),
+    "parts returned": (parts_returned, lambda t, b: [normal(t, b, 4), normal(b, 4)]),
+    "state read outside": (state_read_outside, lambda t, b: [normal(t, b, 4), normal(b, 4)]),
+    "lstm": (lambda: lstm.lstm(5, 4, 2), lambda t, b: [rng.integers(0, 5, (t, b)), *normal(4, b, 4)]),
+    "gru": (lambda: gru.gru(5, 4, 2), lambda t, b: [rng.integers(0, 5, (t, b)), *normal(2, b, 4)]),
+    "rnn": (lambda: rnn.rnn(5, 4, 1), lambda t, b: [rng.integers(0, 5, (t, b)), *normal(1, b, 4)]),
+}
+
+
+def run(net, input, gradients):
+    """Output, gradient of the input and of the parameters."""
+    net.zero_grad_parameters()
+    output = net.forward(input)
+    grad_input = net.backward(input, [None if g is None else g * np.ones_like(y) for g, y in zip(gradients, output)])
+    return [*output, *grad_input, *[g.copy() for g in net.parameters()[1]]]
+
+
+def assert_same(cell, input, gradients, tolerance=1e-11):
+    eager, compiled = Recurrent(cell, compiled=False), Recurrent(cell)
+    expected = run(eager, input, gradients)
+    for _ in range(2):
+        for a, b in zip(run(compiled, input, gradients), expected):
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    return compiled
+
+
+@pytest.fixture(params=["numpy", pytest.param("numba", marks=numba)])
+def kernels(request, monkeypatch, tmp_path_factory):
+    """Either kind of kernel, whatever the size; compiled ones are kept in a folder of the tests' own."""
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
+    monkeypatch.setattr(engine_loop, "WORTH_COMPILING", 0 if request.param == "numba" else 10**12)
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("steps, batch", [(1, 1), (5, 3)])
+def test_same_numbers_as_node_by_node(name, steps, batch, kernels):
+    make, inputs = CELLS[name]
+    compiled = assert_same(make(), inputs(steps, batch), rng.standard_normal(10))
+    assert compiled.tape.loops, "the loop was not compiled"
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_float32_to_its_precision(name, kernels):
+    make, inputs = CELLS[name]
+    input = [x.astype(np.float32) if x.dtype.kind == "f" else x for x in inputs(6, 3)]
+    assert_same(make().float(), input, [np.float32(1)] * 9, tolerance=2e-5)
+
+
+def test_gradients_that_are_none(kernels):
+    make, inputs = CELLS["lstm cell"]
+    assert_same(make(), inputs(4, 2), [None, 1.0, None])
+    assert_same(make(), inputs(4, 2), [1.0, None, None])
+    assert_same(make(), inputs(4, 2), [None, None, None])
+
+
+ONE = ["Abs", "Exp", "LogSigmoid", "ReLU", "Sigmoid", "SoftPlus", "SoftSign", "Square", "Tanh", "TanhShrink", "ELU"]
+ONE += ["HardTanh", "LeakyReLU", "HardShrink", "SoftShrink", "ReLU6"]
+TWO = ["CAddTable", "CMulTable", "CSubTable", "CMaxTable", "CMinTable"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_random_cells(data):
+    """Any pointwise modules, products and views over one input and two states, any of whose nodes feed back."""
+    draw = data.draw
+    x, h, c = nodes = [nn.Identity()() for _ in range(3)]
+    inputs = list(nodes)
+    for _ in range(draw(st.integers(2, 10))):
+        kind = draw(st.sampled_from([*ONE, *TWO, "Linear", "halves"]))
+        a, b = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        if kind in ONE:
+            nodes = [*nodes, getattr(nn, kind)()(nn.Tanh()(a))]
+        elif kind in TWO:
+            nodes = [*nodes, getattr(nn, kind)()([a, b])]
+        elif kind == "Linear":
+            nodes = [*nodes, nn.Linear(4, 4, draw(st.booleans()))(a)]
+        else:
+            left, right = nn.SplitTable(1)(nn.Reshape(2, 2)(nn.Sigmoid()(a))).split(2)
+            nodes = [*nodes, nn.Linear(2, 4)(nn.CMulTable()([left, right]))]
+    loose = [node for node in nodes if not node.children]
+    fed = [nn.Tanh()(draw(st.sampled_from(nodes))) for _ in range(2)]
+    cell = GModule(inputs, [*fed, *[node for node in loose if not node.children]])
+    steps, batch = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    assert_same(cell, [normal(steps, batch, 4), normal(batch, 4), normal(batch, 4)], rng.standard_normal(20), 1e-9)
+
+
+def test_runs_that_are_alive_together_keep_their_numbers():
+    make, inputs = CELLS["lstm cell"]
+    cell, first, second = make(), inputs(4, 2), inputs(4, 2)
+    net = Recurrent(cell)
+    a, b = nn.Call(net, first), nn.Call(net, second)
+    expected = run(Recurrent(cell, compiled=False), first, [1.0, 2.0, 3.0])
+    grad_input = a.backward([g * np.ones_like(y) for g, y in zip([1.0, 2.0, 3.0], a.output)])
+    for x, y in zip([*a.output, *grad_input], expected):
+        np.testing.assert_allclose(x, y, atol=1e-12)
+    assert not np.array_equal(a.output[0], b.output[0])
+
+
+def test_what_was_returned_is_not_written_to():
+    make, inputs = CELLS["parts returned"]
+    net = Recurrent(make())
+    kept = run(net, inputs(3, 2), [1.0] * 4)
+    before = [array.copy() for array in kept]
+    for _ in range(3):
+        run(net, inputs(3, 2), [2.0] * 4)
+    for now, then in zip(kept, before):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_constant_that_changes_is_seen():
+    x, h = nn.Identity()(), nn.Identity()()
+    scaled = nn.MulConstant(2.0)
+    net = Recurrent(GModule([x, h], nn.Tanh()(nn.CAddTable()([x, scaled(h)]))))
+    input = [np.zeros((1, 1, 1)), np.ones((1, 1))]
+    first = net.forward(input)[0].item()
+    scaled.constant_scalar = 0.5
+    assert first == np.tanh(2.0) and net.forward(input)[0].item() == np.tanh(0.5)
+
+
+def test_weights_that_change_are_seen():
+    make, inputs = CELLS["lstm cell"]
+    cell, input = make(), inputs(3, 2)
+    net = Recurrent(cell)
+    net.forward(input)
+    flat, _ = net.get_parameters()
+    flat *= 2
+    np.testing.assert_allclose(net.forward(input)[0], Recurrent(cell, compiled=False).forward(input)[0], atol=1e-12)
+
+
+def test_the_tape_shows_nodes_inside_a_compiled_loop():
+    make, inputs = CELLS["lstm cell"]
+    cell, input = make(), inputs(4, 2)
+    net, eager = Recurrent(cell), Recurrent(cell, compiled=False)
+    for one in (net, eager):
+        one.forward(input)
+        one.backward(input, [np.ones((4, 2, 4)), None, None])
+    np.testing.assert_allclose(net.tape["forget_gate"].output, eager.tape["forget_gate"].output)
+    np.testing.assert_allclose(net.tape["forget_gate"].grad_output, eager.tape["forget_gate"].grad_output)
+
+
+def test_what_cannot_be_compiled_runs_node_by_node():
+    x, h = nn.Identity()(), nn.Identity()()
+    net = Recurrent(GModule([x, h], nn.Tanh()(nn.Dropout(0.5)(nn.CAddTable()([x, nn.Linear(4, 4)(h)])))))
+    net.forward([normal(3, 2, 4), normal(2, 4)])
+    assert not net.tape.loops
+    mixed = Recurrent(lstm.create(3, 4))
+    mixed.forward([normal(3, 2, 3).astype(np.float32), normal(2, 4), normal(2, 4)])
+    assert mixed.tape.loops
+    mixed.forward([normal(3, 2, 3), normal(2, 4).astype(np.float32), normal(2, 4)])
+    assert not mixed.tape.loops
+
+
+def test_a_watched_cell_runs_node_by_node():
+    net, seen = Recurrent(lstm.create(3, 4)), []
+    with net.cell.watch(forward=lambda node, call: seen.append(node.name)):
+        net.forward([normal(3, 2, 3), normal(2, 4), normal(2, 4)])
+    assert not net.tape.loops
+
+
+def test_shapes_are_kept_up_to_a_number():
+    net = Recurrent(lstm.create(3, 4))
+    for batch in range(1, 3 * KEPT):
+        net.forward([normal(2, batch, 3), normal(batch, 4), normal(batch, 4)])
+    assert len(net.store._free) == KEPT
+
+
+def test_wrong_shapes_are_told_as_ever():
+    net = Recurrent(lstm.create(3, 4))
+    with pytest.raises(ShapeError, match="Linear `h2h`"):
+        net.forward([normal(2, 2, 3), normal(2, 4), normal(2, 5)])
+
+
+def test_copies_and_gradients():
+    net = Recurrent(lstm.create(3, 4))
+    input = CELLS["lstm cell"][1](3, 2)
+    expected = net.forward(input)
+    np.testing.assert_array_equal(net.clone().forward(input)[0], expected[0])
+    check_gradients(net, input)
+
+
+def test_saturated_gates_make_no_noise(kernels):
+    """exp overflows where a sigmoid is 0, which is as it should be, also without an error state around."""
+    net = Recurrent(lstm.create(3, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outputs = net.forward([1e6 * normal(3, 2, 3), normal(2, 4), normal(2, 4)])
+    assert all(np.isfinite(y).all() for y in outputs)
+
+
+def test_a_kernel_computes_nothing_twice():
+    net = Recurrent(lstm.create(3, 4))
+    net.forward(CELLS["lstm cell"][1](2, 2))
+    (loop,) = net.tape.loops.values()
+    (kernel,) = loop.kernels.values()
+    functions = [function for function, _ in kernel.forward.code.operations]
+    assert functions.count("sigmoid") == 3 and functions.count("tanh") == 2 and len(kernel.saved) == 5
+    assert isinstance(loop._forward[1], NumpyKernel)
+
+
+@numba
+def test_kernels_are_compiled_where_it_is_worth_it(monkeypatch, tmp_path):
+    from nodegraph.engine import numba_kernels
+
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path))
+    monkeypatch.setattr(numba_kernels, "_loaded", {})
+    net = Recurrent(rnn.rnn(5, 64, 1))
+    for steps, kind in ((5, NumpyKernel), (40, numba_kernels.NumbaKernel)):
+        net.forward([rng.integers(0, 5, (steps, 10)), normal(10, 64)])
+        (loop,) = net.tape.loops.values()
+        assert {type(kernel) for kernel in loop._forward.values()} == {kind}
+    assert list(tmp_path.glob("kernel_*.py")) and list(tmp_path.glob("__pycache__/*.nbc"))
+
+
+@numba
+@pytest.mark.parametrize("damage", ["source", "machine code", "unwritable"])
+def test_a_damaged_or_missing_cache_does_not_matter(damage, monkeypatch, tmp_path):
+    from nodegraph.engine import numba_kernels
+
+    monkeypatch.setattr(engine_loop, "WORTH_COMPILING", 0)
+    folder = tmp_path / "file" / "kernels" if damage == "unwritable" else tmp_path
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(folder))
+    if damage == "unwritable":
+        (tmp_path / "file").write_text("in the way")
+    cell, input = peephole(), CELLS["peephole"][1](2, 2)
+    expected = Recurrent(cell, compiled=False).forward(input)
+    for _ in range(2):
+        monkeypatch.setattr(numba_kernels, "_loaded", {})
+        np.testing.assert_allclose(Recurrent(cell).forward(input)[0], expected[0], atol=1e-12)
+        for file in tmp_path.rglob("kernel_*.py" if damage == "source" else "*.nb[ic]"):
+            file.write_bytes(b"damaged")
