@@ -96,10 +96,10 @@ def lstm_layer(x: Node, states: list[Node], input_size: int, rnn_size: int, numb
 
     reshaped = nn.Reshape(4, rnn_size)(all_input_sums)
     n1, n2, n3, n4 = nn.SplitTable(1)(reshaped).split(4)
-    in_gate = nn.Sigmoid()(n1)
-    forget_gate = nn.Sigmoid()(n2)
-    out_gate = nn.Sigmoid()(n3)
-    in_transform = nn.Tanh()(n4)
+    in_gate = nn.Sigmoid()(n1).annotate(name=f"in_gate_{number}")
+    forget_gate = nn.Sigmoid()(n2).annotate(name=f"forget_gate_{number}")
+    out_gate = nn.Sigmoid()(n3).annotate(name=f"out_gate_{number}")
+    in_transform = nn.Tanh()(n4).annotate(name=f"in_transform_{number}")
 
     next_c = nn.CAddTable()([nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])])
     next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])

@@ -2,8 +2,10 @@
 
 from nodegraph import nn, optim
 from nodegraph.check import check_gradients
+from nodegraph.debug import debug
 from nodegraph.errors import NodegraphError
 from nodegraph.gmodule import GModule
+from nodegraph.io.files import load, save
 from nodegraph.node import Node, annotate_nodes, nest
 from nodegraph.random import seed
 from nodegraph.recurrent import Recurrent

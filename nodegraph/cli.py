@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -67,12 +68,51 @@ def _parser() -> argparse.ArgumentParser:
     inspect = verbs.add_parser("inspect", help="show what a checkpoint holds")
     inspect.add_argument("checkpoint")
     inspect.set_defaults(verb=_inspect)
+
+    draw = verbs.add_parser("draw", help="draw a model", formatter_class=_Defaults)
+    _add_model(draw)
+    draw.add_argument(
+        "--detail",
+        choices=("structure", "shapes", "values", "schedule"),
+        default="structure",
+        help="what to show beside the structure: shapes; values of a run on random numbers; what runs step by step "
+        "when the model is the cell of a Recurrent (default: structure)",
+    )
+    draw.add_argument("--direction", choices=("forward", "backward"), default="forward", help="(default: forward)")
+    draw.add_argument("--depth", type=int, metavar="N", help="fold what is nested deeper (default: fold nothing)")
+    draw.add_argument("--theme", choices=("light", "dark"), default="light", help="(default: light)")
+    draw.add_argument("--out", metavar="FILE", help="an svg, png, pdf or dot file (default: the model's name, .svg)")
+    draw.set_defaults(verb=_draw)
+
+    summary = verbs.add_parser("summary", help="list the modules of a model in a table", formatter_class=_Defaults)
+    _add_model(summary)
+    summary.set_defaults(verb=_summary)
     return parser
 
 
 class _Defaults(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="lstm, gru or rnn, a character model; lstm-cell; a checkpoint; or file.py:function, which returns a model",
+    )
+    parser.add_argument(
+        "--shapes",
+        nargs="+",
+        metavar="SHAPE",
+        help='shapes of the inputs, such as "(1,3)" "(1,2)"; a model from a file needs them where shapes are shown',
+    )
+    for name, text in (
+        ("input-size", "size of the input, or number of characters (default: 65)"),
+        ("rnn-size", "size of the hidden state of each layer (default: 128)"),
+        ("num-layers", "number of layers (default: 2)"),
+    ):
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"of a named model: {text}")
 
 
 def _add_option(parser: argparse.ArgumentParser, f: Any) -> None:
@@ -136,6 +176,59 @@ def _sample(given: argparse.Namespace) -> int:
     for character in sample(model, given.length, given.prime, given.temperature, given.argmax, generator):
         print(character, end="", flush=True)
     print()
+    return 0
+
+
+def _model(given: argparse.Namespace) -> Any:
+    from nodegraph.find_model import find_model
+
+    found = find_model(given.model, input_size=given.input_size, rnn_size=given.rnn_size, num_layers=given.num_layers)
+    if given.shapes:
+        shapes = [_shape(text) for text in given.shapes]
+        found.input_shapes = shapes if len(shapes) > 1 else shapes[0]
+    return found
+
+
+def _shape(text: str) -> Any:
+    from nodegraph.viz.shape_trace import as_shape
+
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    return as_shape((value,) if isinstance(value, int) else value)
+
+
+def _draw(given: argparse.Namespace) -> int:
+    from nodegraph.viz import draw
+
+    found = _model(given)
+    if given.detail == "values":
+        found.run()
+    elif given.detail == "schedule":
+        found = found.over_time()
+    diagram = draw(
+        found.module,
+        direction=given.direction,
+        detail=given.detail,
+        input_shapes=found.input_shapes,
+        depth=given.depth,
+        theme=given.theme,
+    )
+    path = given.out or f"{found.name}.svg"
+    try:
+        diagram.save(path)
+    except OSError as error:
+        raise ArgumentError(f"cannot write {path}: {error.strerror or error}")
+    print(path)
+    return 0
+
+
+def _summary(given: argparse.Namespace) -> int:
+    from nodegraph.viz.summary import summary
+
+    found = _model(given)
+    print(summary(found.module, found.input_shapes))
     return 0
 
 

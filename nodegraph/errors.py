@@ -50,7 +50,12 @@ class ModuleError(NodegraphError, RuntimeError):
 
 
 class NonFiniteError(NodegraphError, ArithmeticError):
-    """A NaN or an infinity among the numbers that a module computed, found because debug mode was told to look."""
+    """A NaN or an infinity among the numbers that a module computed, found because debug mode was told to look.
+
+    `call` is the run of the module, with its input, output and gradients.
+    """
+
+    call = None
 
 
 class GradientError(NodegraphError, ArithmeticError):
@@ -63,3 +68,23 @@ class DataError(NodegraphError, ValueError):
 
 class CheckpointError(NodegraphError, ValueError):
     """A file of saved parameters that is missing, damaged or does not fit."""
+
+
+class T7Error(CheckpointError):
+    """A .t7 file that is damaged, or that holds something with no counterpart here, or a value that Torch7 cannot hold.
+
+    `offset` is the byte at which it was noticed; None where no byte is to blame. What a stranger's file makes the message
+    say is cut to a readable length.
+    """
+
+    longest = 500
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        message = " ".join(message.split()) if "\n" in message else message
+        message = message if len(message) <= self.longest else message[: self.longest] + "..."
+        super().__init__(message if offset is None else f"{message} (at byte {offset})")
+        self.message, self.offset = message, offset
+
+
+class DrawingError(NodegraphError, RuntimeError):
+    """A diagram that could not be rendered: no renderer, or a format or an attribute that it refuses."""

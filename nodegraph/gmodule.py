@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
 from nodegraph import table
 from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError
 from nodegraph.graph import forward_graph, forward_order
 from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
-from nodegraph.node import Node, as_nodes
+from nodegraph.node import Node, as_nodes, short_place, user_line
 
 
 class GModule(Module):
@@ -37,9 +36,12 @@ class GModule(Module):
     Source: torch/nngraph, gmodule.lua.
     """
 
+    passes_none = True
+    made_of_nodes = True
+
     def __init__(self, inputs: Node | list[Node], outputs: Node | list[Node]) -> None:
         inputs, outputs = as_nodes(inputs, "GModule inputs"), as_nodes(outputs, "GModule outputs")
-        self.arguments = ((), {})
+        self.arguments, self.where = ((), {}), user_line()
         self.hooks: list[tuple[Callable | None, Callable | None]] = []
         self._set_nodes(forward_order(inputs, outputs), inputs, outputs)
 
@@ -74,10 +76,13 @@ class GModule(Module):
 
     def update_output(self, input: Any) -> Any:
         self.saved = Tape(self.nodes)
-        return self._walk(input, table.describe, self._run_node)
+        self.output = self._walk(input, table.describe, self._run_node)
+        return self.output
 
     def output_shape(self, shape: Any) -> Any:
         """The shapes of the outputs for those of the inputs; checks every node on the way."""
+        if len(self.inputs) > 1 and not isinstance(shape, list):
+            shape = [shape]  # A tuple is the shape of one array, however many numbers it has.
         return self._walk(shape, table.describe_shape, lambda place, node, shape: node.module.output_shape(shape))
 
     def check_input(self, input: Any) -> None:
@@ -136,10 +141,9 @@ class GModule(Module):
         return error
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
-        tape = self.saved
+        tape = self.ran()
         pending: list[Any] = [None] * len(self.nodes)
-        one = len(self.outputs) == 1
-        for place, gradient in zip(self.output_places, [grad_output] if one else grad_output):
+        for place, gradient in zip(self.output_places, parts_for(self.output_places, grad_output)):
             pending[place] = table.add(pending[place], gradient)
         grad_inputs: list[Any] = [None] * len(self.inputs)
         for place in reversed(range(len(self.nodes))):
@@ -151,13 +155,14 @@ class GModule(Module):
             else:
                 for parent, part in zip(parents, parts_for(parents, gradient)):
                     pending[parent] = table.add(pending[parent], part)
-        return grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
+        self.grad_input = grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
+        return self.grad_input
 
     def run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
         """The gradient of a node's input; an error names the node."""
         try:
             grad_input = call.update_grad_input(grad_output)
-            if not _fits(grad_input, call.input):
+            if not table.fits(grad_input, call.input):
                 expected, got = table.describe(call.input), table.describe(grad_input)
                 raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
         except Exception as error:
@@ -169,9 +174,8 @@ class GModule(Module):
         return grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        for node, call in self.saved:
-            if type(call.module).acc_grad_parameters is not Module.acc_grad_parameters:
-                self.accumulate_node([call], scale, node)
+        for node, call in self.ran():
+            self.accumulate_node([call], scale, node)
 
     def accumulate_node(self, calls: list[Call], scale: float, node: Node) -> None:
         """Add what the calls of a node give to its parameters' gradients; an error names the node."""
@@ -220,7 +224,10 @@ class GModule(Module):
         replaced: dict[int, Module] = {}
         for node in self.nodes:
             if id(node.module) not in replaced:
-                replaced[id(node.module)] = node.module.replace(function)
+                module = replaced[id(node.module)] = node.module.replace(function)
+                if not isinstance(module, Module):
+                    raise ArgumentError(f"{node.describe()}: replace's function must give a module, gave {module!r}")
+        for node in self.nodes:
             node.module = replaced[id(node.module)]
         return function(self)
 
@@ -243,7 +250,7 @@ class GModule(Module):
         self._set_nodes(nodes, tuple(nodes[i] for i in state["inputs"]), tuple(nodes[i] for i in state["outputs"]))
 
     def describe(self) -> str:
-        return "GModule"
+        return f"GModule at {short_place(self.where)}"
 
     def __repr__(self) -> str:
         place = {node: i for i, node in enumerate(self.nodes)}
@@ -299,19 +306,8 @@ class Watch:
         self.remove()
 
 
-def _fits(gradient: Any, value: Any) -> bool:
-    """Whether a gradient has the structure of its value; None stands for zeros anywhere."""
-    if type(gradient) is np.ndarray is type(value):
-        return gradient.shape == value.shape
-    if gradient is None:
-        return True
-    if table.is_table(gradient) and table.is_table(value):
-        return len(gradient) == len(value) and all(_fits(g, v) for g, v in zip(gradient, value))
-    return table.same_structure(gradient, value)
-
-
-def parts_for(parents: list[int], gradient: Any) -> list[Any]:
-    """The gradient of a node's input as a list with one part for each parent."""
-    if len(parents) == 1:
+def parts_for(places: list[Any], gradient: Any) -> list[Any]:
+    """The gradient of a value as a list with one part for each node, or whatever else, that the value comes from."""
+    if len(places) == 1:
         return [gradient]
-    return [None] * len(parents) if gradient is None else gradient
+    return [None] * len(places) if gradient is None else gradient

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
+from nodegraph.errors import ShapeError
 
 
 class Series:
@@ -69,7 +70,15 @@ class GradientSeries:
 
 
 def stack(listed: list[Any]) -> Any:
-    """Values of one structure as one value of that structure, along a new first axis."""
+    """Values of one structure as one value of that structure, along a new first axis.
+
+    Raises ShapeError for values that differ in shape, such as a state that grows.
+    """
+    shapes = [table.shape(value) for value in listed]
+    for shape in shapes:
+        if shape != shapes[0]:
+            found = f"{table.describe_shape(shapes[0])} and {table.describe_shape(shape)}"
+            raise ShapeError(f"expected values of one shape at all steps, found {found}")
     return table.map(lambda *parts: np.stack(parts), *listed)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from nodegraph import table
 from nodegraph.debug import mode
 from nodegraph.engine.store import LoopStore
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.gmodule import GModule
+from nodegraph.gmodule import GModule, parts_for
 from nodegraph.nn.module import Module
 from nodegraph.recurrent_tape import RecurrentTape
 from nodegraph.schedule import Stage, stages
@@ -42,6 +43,7 @@ class Recurrent(Module):
     """
 
     parameter_names = ()
+    passes_none = True
 
     def __init__(
         self,
@@ -84,23 +86,22 @@ class Recurrent(Module):
         watched = self.cell.hooks or mode.stop_at_nan
         store = self.store if self.compiled and not watched else None
         self.saved = RecurrentTape(self.wiring, self.wiring.check(table.shape(input)), store)
-        return self.wiring.as_output(*self.saved.forward(*self.wiring.parts(input)))
+        self.output = self.wiring.as_output(*self.saved.forward(*self.wiring.parts(input)))
+        return self.output
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
         n = len(self.wiring.sequences)
-        gradients = grad_output if n + len(self.wiring.fed_from) > 1 else [grad_output]
-        return self.wiring.cell_input(*self.saved.backward(gradients[:n], gradients[n:]))
+        gradients = parts_for(self.wiring.sequences + self.wiring.fed_from, grad_output)
+        self.grad_input = self.wiring.cell_input(*self.ran().backward(gradients[:n], gradients[n:]))
+        return self.grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        self.saved.accumulate(scale)
+        self.ran().accumulate(scale)
 
     def replace(self, function: Any) -> Module:
         self.cell = self.cell.replace(function)
         self.wiring = Wiring(self.cell, self.feedback, self.sequences)
         return function(self)
-
-    def __getstate__(self) -> dict:
-        return {**super().__getstate__(), "store": LoopStore()}
 
     def describe(self) -> str:
         return "Recurrent"
@@ -113,23 +114,35 @@ class Wiring:
     """Which inputs of a cell are sequences and which are states, which outputs are either, and its stages."""
 
     def __init__(self, cell: GModule, feedback: list[tuple[int, int]] | None, sequences: list[int] | None) -> None:
+        if not isinstance(cell, GModule):
+            raise ArgumentError(f"the cell must be a GModule, got {cell!r}")
         self.cell, self.n_inputs, self.n_outputs = cell, len(cell.inputs), len(cell.outputs)
+        sizes = f"{cell.describe()}, which has {self.n_inputs} inputs and {self.n_outputs} outputs"
         if feedback is None:
             feedback = [(i, i + 1) for i in range(self.n_inputs - 1)]
-        self.fed_from, self.fed_to = [o for o, _ in feedback], [i for _, i in feedback]
+            if self.n_outputs < len(feedback):
+                raise ArgumentError(
+                    f"by default each input but the first is a state, fed by an output: too few in {sizes}; "
+                    "else say which output feeds which input, feedback=[(output, input), ...]"
+                )
+        try:
+            self.fed_from, self.fed_to = [index(o) for o, _ in feedback], [index(i) for _, i in feedback]
+        except (TypeError, ValueError):
+            raise ArgumentError(f"feedback must be a list of pairs (output, input), got {feedback!r}") from None
         valid = all(0 <= o < self.n_outputs for o in self.fed_from) and all(0 <= i < self.n_inputs for i in self.fed_to)
         if not valid or len(set(self.fed_to)) != len(self.fed_to):
-            raise ArgumentError(
-                f"feedback {feedback} does not fit a cell of {self.n_inputs} inputs and {self.n_outputs} outputs"
-            )
+            raise ArgumentError(f"feedback {feedback} does not fit {sizes}")
         self.inputs = [i for i in range(self.n_inputs) if i not in self.fed_to]
         if not self.inputs:
             raise ArgumentError("a cell needs an input that is not fed back, for it tells the number of steps")
         if sequences is None:
             sequences = [i for i in range(self.n_outputs) if i not in self.fed_from] or [self.n_outputs - 1]
-        if not all(0 <= i < self.n_outputs for i in sequences):
-            raise ArgumentError(f"sequences {sequences} are not all among the cell's {self.n_outputs} outputs")
-        self.sequences = list(sequences)
+        try:
+            self.sequences = [index(i) for i in sequences]
+        except TypeError:
+            raise ArgumentError(f"sequences must be a list of the outputs to return, got {sequences!r}") from None
+        if not all(0 <= i < self.n_outputs for i in self.sequences):
+            raise ArgumentError(f"sequences {sequences} are not all among the outputs of {sizes}")
         self.sequence_of = {cell.input_places[i]: k for k, i in enumerate(self.inputs)}
         self.state_of = {cell.input_places[i]: k for k, i in enumerate(self.fed_to)}
         self.feeder = [cell.output_places[i] for i in self.fed_from]
@@ -155,7 +168,11 @@ class Wiring:
     def check(self, shape: Any) -> int:
         """The number of steps in an input of this shape; ShapeError if it is not one."""
         if self.n_inputs > 1 and (not isinstance(shape, list) or len(shape) != self.n_inputs):
-            raise ShapeError(f"expected a table of {self.n_inputs}: sequences (steps, batch, ...) and initial states")
+            sequences, states = (" and ".join(names) for names in self.parts([n.short() for n in self.cell.inputs]))
+            for_states = f", for {states} the state at the start (batch, ...)" if states else ""
+            raise ShapeError(
+                f"expected a table of {self.n_inputs}: for {sequences} a sequence (steps, batch, ...){for_states}"
+            )
         xs, _ = self.parts(shape)
         if any(isinstance(x, list) or not x for x in xs):
             raise ShapeError("expected each sequence as one array (steps, batch, ...)")

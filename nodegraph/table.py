@@ -43,10 +43,12 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def as_value(value: Any) -> Any:
-    """The value with numbers as arrays; anything that is neither array, number nor table is refused."""
+    """The value with numbers as arrays; anything but real numbers, in arrays or tables of them, is refused."""
     if is_table(value):
         return [as_value(part) for part in value]
     if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "fiub":
+            raise InputError(f"expected an array of real numbers, got one of {value.dtype}")
         return value
     if isinstance(value, (int, float, np.generic)):
         return np.asarray(value)
@@ -112,6 +114,21 @@ def same_structure(a: Any, b: Any) -> bool:
     if is_table(a) or is_table(b):
         return is_table(a) and is_table(b) and len(a) == len(b) and all(same_structure(x, y) for x, y in zip(a, b))
     return a is not None and b is not None and np.shape(a) == np.shape(b)
+
+
+def fits(gradient: Any, value: Any) -> bool:
+    """Whether a gradient has the structure of its value; None stands for zeros anywhere.
+
+    >>> fits([np.zeros(2), None], [np.ones(2), [np.ones(3)]])
+    True
+    """
+    if type(gradient) is np.ndarray is type(value):
+        return gradient.shape == value.shape
+    if gradient is None:
+        return True
+    if is_table(gradient) and is_table(value):
+        return len(gradient) == len(value) and all(fits(g, v) for g, v in zip(gradient, value))
+    return same_structure(gradient, value)
 
 
 def describe(value: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from nodegraph.errors import ArgumentError
 from nodegraph.gmodule import GModule
-from nodegraph.nn.tables import JustTable, SplitTable, StackTable
+from nodegraph.nn.tables import JustTable, SelectTable, SplitTable, StackTable
 from nodegraph.nn.view import Identity
 from nodegraph.node import Node
 from nodegraph.recurrent import Wiring
@@ -24,20 +26,24 @@ def unroll(
     >>> ys.shape, h_end.shape
     ((5, 4, 2), (4, 2))
     """
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, Integral) or steps < 1:
         raise ArgumentError(f"the number of steps must be a positive whole number, got {steps!r}")
     wiring = Wiring(cell, feedback, sequences)
     inputs = [Identity()().annotate(name=node.name) for node in cell.inputs]
     xs, states = wiring.parts(inputs if len(inputs) > 1 else inputs[0])
     slices = [_as_list(SplitTable(0)(x).split(steps)) for x in xs]
     collected: list[list[Node]] = [[] for _ in wiring.sequences]
+    unused: list[Node] = []
     for t in range(steps):
         outputs = _copy_nodes(cell, wiring.cell_input([parts[t] for parts in slices], states), t)
         states = [outputs[i] for i in wiring.fed_from]
         for nodes, i in zip(collected, wiring.sequences):
             nodes.append(outputs[i])
-    stacks = [StackTable(0)(nodes if steps > 1 else JustTable()(nodes)) for nodes in collected]
-    return GModule(inputs, stacks + states)
+        unused += [node for i, node in enumerate(outputs) if i not in wiring.fed_from + wiring.sequences]
+    ends = [StackTable(0)(nodes if steps > 1 else JustTable()(nodes)) for nodes in collected] + states
+    if unused:
+        ends[0] = SelectTable(0)([ends[0], *unused])  # What nobody asked for must not hang loose.
+    return GModule(inputs, ends)
 
 
 def _copy_nodes(cell: GModule, sources: list[Node] | Node, t: int) -> list[Node]:
@@ -50,6 +56,7 @@ def _copy_nodes(cell: GModule, sources: list[Node] | Node, t: int) -> list[Node]
         copy.annotations, copy.where = dict(node.annotations), node.where
         if node.name:
             copy.annotate(name=f"{node.name} {t}")
+        copy.annotations["step"] = t
         copies[node] = copy
     return [copies[node] for node in cell.outputs]
 

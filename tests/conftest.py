@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-EXTRAS = ["torch"]
+EXTRAS = ["numba", "torch"]
 
 
 def pytest_configure():

@@ -12,7 +12,7 @@ from nodegraph import table
 from nodegraph.debug import check_grad_input, check_grad_parameters, check_output, mode, report
 from nodegraph.errors import ArgumentError, ModuleError, NodegraphError, ShapeError, StateError
 from nodegraph.nn.component import Component
-from nodegraph.node import NOTHING, Node
+from nodegraph.node import Node
 
 
 class Module(Component):
@@ -39,6 +39,9 @@ class Module(Component):
 
     source = False
     """Whether the module takes no input, so that its node may stand at the start of a graph without being an input."""
+
+    passes_none = False
+    """Whether `update_grad_input` takes None for a gradient of zeros; else zeros are put in its place."""
 
     # The function and its derivative
 
@@ -91,16 +94,21 @@ class Module(Component):
         StateError when there was no forward.
         """
         if self._last is None:
-            raise StateError(f"{self.describe()}: backward needs a forward before it")
+            raise StateError(f"{self.describe()}: a backward needs a forward before it")
         with np.errstate(all="ignore"):
             try:
-                grad_output = table.fill(grad_output, self._last.output)
-                if not table.same_structure(grad_output, self._last.output):
+                if not table.fits(grad_output, self._last.output):
                     shape = table.describe(self._last.output)
                     raise ShapeError(f"expected a gradient of the output's shape, {shape}")
                 return self._last.backward(grad_output, scale)
             except Exception as error:
                 raise self._failed(error, "gradient " + table.describe(grad_output), self._last.input, "backward")
+
+    def ran(self) -> Any:
+        """What the last run saved; StateError if there was none."""
+        if self.saved is None:
+            raise StateError(f"{self.describe()}: a backward needs a forward before it")
+        return self.saved
 
     def _failed(self, error: Exception, got: str, input: Any, direction: str) -> NodegraphError:
         located_error = error if getattr(error, "located", False) else locate(error, self.describe(), got)
@@ -147,7 +155,8 @@ class Module(Component):
     def get_parameters(self) -> tuple[np.ndarray, np.ndarray]:
         """All parameters as one vector, and their gradients as another; the modules' arrays become views of them.
 
-        Arrays that are shared count once. A conversion with `float` or `double` ends the tie.
+        Arrays that are shared count once. A conversion with `float` or `double` ends the tie. ArgumentError for a
+        parameter that is shared while its gradient is not, and for arrays that overlap in memory.
         """
         return flat.flatten(self)
 
@@ -157,8 +166,9 @@ class Module(Component):
             gradient.fill(0)
 
     def update_parameters(self, rate: float) -> None:
-        """Go a step down the gradient: parameter -= rate x gradient, once for each array."""
-        for parameter, gradient in zip(*flat.unique(*self.parameters())):
+        """Go a step down the gradient: parameter -= rate x gradient, once for each gradient array."""
+        pairs = {(flat.key(p), flat.key(g)): (p, g) for p, g in zip(*self.parameters())}
+        for parameter, gradient in pairs.values():
             parameter -= rate * gradient
 
     def reset(self) -> Module:
@@ -171,6 +181,8 @@ class Module(Component):
 
     def share(self, other: Module, *names: str) -> Module:
         """Make the arrays named those of `other`, a module of the same structure."""
+        if not isinstance(other, Module):
+            raise ArgumentError(f"{self.describe()} can share with a module, got {other!r}")
         mine, theirs = self.list_modules(), other.list_modules()
         if [type(m) for m in mine] != [type(m) for m in theirs]:
             raise ArgumentError(f"{self.describe()} cannot share with {other.describe()}: the structures differ")
@@ -197,9 +209,9 @@ class Module(Component):
 
     # Wiring
 
-    def __call__(self, parents: Any = NOTHING) -> Node:
+    def __call__(self, *parents: Any) -> Node:
         """A node that applies this module to a node's output, or to a list of outputs; without argument, an input."""
-        return Node.wire(self, parents)
+        return Node.wire(self, *parents)
 
 
 class Call:
@@ -228,7 +240,7 @@ class Call:
 
     def update_grad_input(self, grad_output: Any) -> Any:
         """The gradient with respect to the input; in `grad_output` None stands for zeros."""
-        if type(grad_output) is not np.ndarray:
+        if type(grad_output) is not np.ndarray and not self.module.passes_none:
             grad_output = table.fill(grad_output, self.output)
         self._refresh()
         self.grad_output = grad_output

@@ -5,10 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numba import njit
 
-from nodegraph.engine.elementary import FUNCTIONS, function
 from nodegraph.errors import ArgumentError
+
+numba = pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
+elementary = pytest.importorskip("nodegraph.engine.elementary")
+FUNCTIONS, function, njit = elementary.FUNCTIONS, elementary.function, numba.njit
 
 NAMES = sorted(FUNCTIONS[np.dtype(np.float32)])
 INFINITY = np.inf

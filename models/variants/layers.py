@@ -1,0 +1,113 @@
+"""Several cells together: layers of cells upon each other, and cells that read a sequence from both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nodegraph import nn
+from nodegraph.gmodule import GModule
+from nodegraph.nn.parametric import size
+from nodegraph.nn.view import array, axis_of, integer
+from nodegraph.node import Node
+from nodegraph.recurrent import Recurrent
+
+MakeCell = Callable[[int, int], GModule]
+"""make(input_size, rnn_size), such as the functions of this package; the cell's last output is its hidden state."""
+
+
+def stacked(make: MakeCell, input_size: int, rnn_size: int, n: int) -> GModule:
+    """`n` cells as one, each fed the hidden state of the one below: `[x, states_1, states_2, ...]` -> the next states.
+
+    The states stand in the order of the layers, those of a layer as its cell has them. x is (batch, input_size). The
+    output of the whole is the last one, the hidden state of the uppermost layer.
+
+    >>> from nodegraph.models.variants import gru_cell
+    >>> cell = stacked(gru_cell, 3, 2, n=2)
+    >>> hs, h_1, h_2 = Recurrent(cell).forward([np.zeros((5, 4, 3)), np.zeros((4, 2)), np.zeros((4, 2))])
+    >>> hs.shape, h_2.shape
+    ((5, 4, 2), (4, 2))
+
+    Initialisation: that of the cells; layer k is the node `layer_k`, as in `cell.node("layer_1").module.node("W_z")`.
+    Source: Graves, Mohamed and Hinton, "Speech recognition with deep recurrent neural networks" (2013).
+    """
+    x = nn.Identity()().annotate(name="x")
+    inputs, outputs = [x], []
+    for number in range(1, size(n, "n") + 1):
+        cell = make(input_size if number == 1 else rnn_size, rnn_size)
+        states = state_inputs(cell, str(number))
+        layer = cell([x, *states]).annotate(name=f"layer_{number}")
+        following = parts(layer, len(cell.outputs))
+        x = following[-1]
+        inputs += states
+        outputs += following
+    return GModule(inputs, outputs)
+
+
+def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1) -> GModule:
+    """`n` layers that read whole sequences forwards and backwards, each with two cells of its own.
+
+    `[xs, states...]` -> `[hs, final states...]`, where xs is (steps, batch, input_size). With the forward cell's hidden
+    states f and the backward cell's b::
+
+        f_t = cell(x_t, f_(t-1)),   b_t = other cell(x_t, b_(t+1)),   h_t = [f_t, b_t]
+
+    so hs is (steps, batch, 2 rnn_size), and a layer above the first takes that. The states stand in the order of the
+    layers, in each those of the forward cell first. As it needs the end of the sequence at its beginning, it is no cell
+    to be put into `Recurrent`: it has its own inside.
+
+    >>> from nodegraph.models.variants import gru_cell
+    >>> network = bidirectional(gru_cell, 3, 2)
+    >>> hs, f, b = network.forward([np.zeros((5, 4, 3)), np.zeros((4, 2)), np.zeros((4, 2))])
+    >>> hs.shape
+    (5, 4, 4)
+
+    Initialisation: that of the cells, which are in `network.node("forward_1").module.cell` and `backward_1`.
+    Source: Schuster and Paliwal, "Bidirectional recurrent neural networks" (1997); with LSTM: Graves and Schmidhuber,
+    "Framewise phoneme classification with bidirectional LSTM" (2005).
+    """
+    hs = nn.Identity()().annotate(name="xs")
+    inputs, final = [hs], []
+    for number in range(1, size(n, "n") + 1):
+        both = []
+        for direction in ("forward", "backward"):
+            cell = make(input_size if number == 1 else 2 * rnn_size, rnn_size)
+            name = f"{direction}_{number}"
+            states = state_inputs(cell, name)
+            xs = hs if direction == "forward" else Reverse(0)(hs)
+            following = parts(Recurrent(cell)([xs, *states]).annotate(name=name), 1 + len(states))
+            both.append(following[0] if direction == "forward" else Reverse(0)(following[0]))
+            inputs += states
+            final += following[1:]
+        hs = nn.JoinTable(2)(both).annotate(name=f"hs_{number}")
+    return GModule(inputs, [hs, *final])
+
+
+class Reverse(nn.ViewModule):
+    """The slices along an axis in the opposite order, such as a sequence from its end: the shape stays.
+
+    >>> Reverse(0).forward(np.array([1.0, 2.0, 3.0]))
+    array([3., 2., 1.])
+    """
+
+    def __init__(self, axis: int) -> None:
+        self.axis = integer(axis, "axis")
+
+    def view(self, input: Any) -> np.ndarray:
+        x = array(input)
+        return np.flip(x, axis_of(self.axis, x.ndim))
+
+    def rowwise(self, shape: Any) -> bool:
+        return axis_of(self.axis, len(shape)) > 0
+
+
+def state_inputs(cell: GModule, suffix: str) -> list[Node]:
+    """A new input for each state of a cell, with its name and a suffix."""
+    return [nn.Identity()().annotate(name=f"{node.name}_{suffix}") for node in cell.inputs[1:]]
+
+
+def parts(node: Node, n: int) -> list[Node]:
+    """What a node gives, as `n` nodes; one of a single value is itself the part."""
+    return [node] if n == 1 else node.split(n)
