@@ -18,6 +18,7 @@ from nodegraph.models.char_rnn.options import Options
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0, 2 for bad input, 1 for training gone wrong, 130 for Ctrl-C."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # A model may write what a terminal cannot show.
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -140,7 +141,7 @@ def _train(given: argparse.Namespace) -> int:
     if given.resume is not None and given.init_from is not None:
         raise ArgumentError("--resume and --init-from exclude each other")
     for name in ("iterations", "minutes"):
-        if getattr(given, name) is not None and getattr(given, name) <= 0:
+        if getattr(given, name) is not None and not getattr(given, name) > 0:
             raise ArgumentError(f"--{name} must be positive, got {getattr(given, name)}")
     options, text = Options(**chosen), read_text(given.data)
     if given.resume is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,6 @@ from nodegraph.errors import ArgumentError, WiringError
 
 if TYPE_CHECKING:
     from nodegraph.nn.module import Module
-
-NOTHING = object()
-
 
 class Node:
     """A module applied to the outputs of other nodes.
@@ -35,16 +33,14 @@ class Node:
         self.children: list[Node] = []
         self.part = part
         self.annotations: dict[str, Any] = {}
-        self.where = _user_line()
+        self.where = user_line()
         for parent in dict.fromkeys(parents):
             parent.children.append(self)
 
     @classmethod
-    def wire(cls, module: Module, parents: Any = NOTHING) -> Node:
-        """The node for `module(parents)`; WiringError unless `parents` are nodes."""
-        if parents is NOTHING:
-            return cls(module)
-        return cls(module, as_nodes(parents, f"{type(module).__name__}(...)"))
+    def wire(cls, module: Module, *parents: Any) -> Node:
+        """The node for `module(*parents)`; WiringError unless that is nothing, a node, or one list of nodes."""
+        return cls(module, as_parents(type(module).__name__, parents))
 
     @property
     def name(self) -> str | None:
@@ -53,8 +49,7 @@ class Node:
     @property
     def place(self) -> str:
         """File and line of the call that made the node, such as `cell.py:14`."""
-        file, line = self.where
-        return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
+        return short_place(self.where)
 
     def split(self, n: int) -> Any:
         """The parts of an output that is a table of `n` values: `n` nodes, or the one node if `n` is 1.
@@ -64,7 +59,7 @@ class Node:
         """
         from nodegraph.nn.tables import Part
 
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
             raise ArgumentError(f"{self.describe()}: split needs a positive number of parts, got {n!r}")
         parts = [Node(Part(i, n), (self,), (i, n)) for i in range(n)]
         return parts[0] if n == 1 else parts
@@ -74,6 +69,10 @@ class Node:
     ) -> Node:
         """Give the node a name, a description, or Graphviz attributes for its pictures; returns the node."""
         given = {"name": name, "description": description, "graph_attributes": graph_attributes}
+        for key, value in given.items():
+            kind = dict if key == "graph_attributes" else str
+            if value is not None and not isinstance(value, kind):
+                raise ArgumentError(f"{self.describe()}: its {key} must be a {kind.__name__}, got {value!r}")
         self.annotations.update({key: value for key, value in given.items() if value is not None})
         return self
 
@@ -99,44 +98,63 @@ class Node:
         return "\n".join(line for line in lines if line)
 
     def __sub__(self, module: Module) -> Node:
-        if not hasattr(module, "update_output"):
-            raise WiringError(f"{self.describe()} - {_what(module)}: to the right of `-` belongs a module")
+        if isinstance(module, type) or not hasattr(module, "update_output"):
+            raise WiringError(f"{self.describe()} - {module!r}: to the right of `-` belongs a module, as in nn.Tanh()")
         return module(self)
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"
 
 
-def as_nodes(value: Any, taker: str) -> tuple[Node, ...]:
+def as_parents(name: str, arguments: tuple[Any, ...]) -> tuple[Node, ...]:
+    """The nodes in `module(*arguments)`, where the module's class has this name."""
+    if len(arguments) > 1:
+        place = short_place(user_line())
+        raise WiringError(f"{name}(...) at {place} got {len(arguments)} arguments: several nodes go into one list")
+    return as_nodes(arguments[0], f"{name}(...)", "; for an input leave the parentheses empty") if arguments else ()
+
+
+def as_nodes(value: Any, taker: str, hint: str = "") -> tuple[Node, ...]:
     """A node or a list of nodes as a tuple; WiringError for anything else, in terms of the call `taker`."""
-    file, line = _user_line()
-    place = f"{taker} at {file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"
+    place = f"{taker} at {short_place(user_line())}"
     if isinstance(value, Node):
         return (value,)
     if not isinstance(value, (list, tuple)):
-        raise WiringError(f"{place} got {_what(value)}; it takes a node or a list of nodes")
+        raise WiringError(f"{place} got {_refusal(value)}")
     if not value:
-        raise WiringError(f"{place} got an empty list; for an input leave the parentheses empty, as in nn.Identity()()")
+        raise WiringError(f"{place} got an empty list{hint}")
     for i, node in enumerate(value):
-        if isinstance(node, (list, tuple)):
-            raise WiringError(f"{place} got {_what(node)} at position {i}; a table made of nodes is nest([...])")
         if not isinstance(node, Node):
-            raise WiringError(f"{place} got {_what(node)} at position {i}; it takes nodes")
+            raise WiringError(f"{place} got {_refusal(node, f' at position {i}')}")
     return tuple(value)
 
 
-def _what(value: Any) -> str:
-    """Something that is not a node, in a learner's words."""
+def check_settings(name: str, arguments: list[Any]) -> None:
+    """WiringError if there is a node among a constructor's arguments, as in `nn.Tanh(node)`."""
+    for argument in arguments:
+        if any(isinstance(part, Node) for part in (argument if isinstance(argument, (list, tuple)) else [argument])):
+            place = short_place(user_line())
+            raise WiringError(f"{name} at {place} got a node among its settings: did you mean {name}(...)(node)?")
+
+
+def _refusal(value: Any, position: str = "") -> str:
+    """What a value is that is not a node, and what may have been meant, in a learner's words."""
     if value is None:
-        return "None where a node belongs (is the variable spelled right?)"
+        return f"None{position} where a node belongs: is the variable spelled right?"
+    if isinstance(value, type):
+        return f"the class {value.__name__}{position} where a node belongs: it is made, then called on nodes"
     if hasattr(value, "update_output"):
-        called = f"nn.{value!r}()"
-        return f"the module {value!r} where a node belongs: did you forget the second parentheses, as in {called}?"
+        ours = type(value).__module__.startswith("nodegraph.nn.") and "\n" not in repr(value)
+        called = f", as in nn.{value!r}()" if ours else ""
+        described = value.describe()
+        return f"the module {described}{position} where a node belongs: did you forget the second parentheses{called}?"
     if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} where a node belongs (arrays go to forward, once the GModule is made)"
+        what = f"an array of shape {value.shape}{position} where a node belongs"
+        return f"{what}: arrays go to forward, once the GModule is made"
     if isinstance(value, (list, tuple)):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"{value!r}, which is not a node,"
+        what = f"a {type(value).__name__} of {len(value)}{position} where a node belongs"
+        return f"{what}: a table made of nodes is nest([...])"
+    return f"{value!r}{position}, which is not a node"
 
 
 def nest(structure: Any) -> Node:
@@ -176,7 +194,7 @@ def annotate_nodes() -> None:
             value.annotate(name=name)
 
 
-def _user_line() -> tuple[str, int]:
+def user_line() -> tuple[str, int]:
     """File and line of the innermost frame outside the library; the declared models count as outside."""
     frame = sys._getframe(2)
     while frame.f_back is not None:
@@ -185,3 +203,9 @@ def _user_line() -> tuple[str, int]:
             break
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def short_place(where: tuple[str, int]) -> str:
+    """File and line in the form `cell.py:14`."""
+    file, line = where
+    return f"{file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{line}"

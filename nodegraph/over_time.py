@@ -8,6 +8,7 @@ import numpy as np
 
 from nodegraph import table
 from nodegraph.errors import ShapeError
+from nodegraph.nn.module import Call
 
 
 class Series:
@@ -67,6 +68,32 @@ class GradientSeries:
         if self._listed is not None:
             whole = stack([table.fill(g, values.at(t)) for t, g in enumerate(self._listed)])
         return table.fill(table.add(self._stacked, whole), values.stacked)
+
+
+class OverTime:
+    """A node's values over time: `output` and, after backward, `grad_output`, as arrays (steps, batch, ...).
+
+    `grad_output` is None where there was no gradient at all.
+    """
+
+    def __init__(self, calls: Call | list[Call], steps: int) -> None:
+        self._calls, self._steps = calls, steps
+
+    @property
+    def output(self) -> Any:
+        return self._gather("output")
+
+    @property
+    def grad_output(self) -> Any:
+        return self._gather("grad_output")
+
+    def _gather(self, name: str) -> Any:
+        if isinstance(self._calls, Call):
+            return separate(getattr(self._calls, name), self._steps)
+        listed = [getattr(call, name) for call in self._calls]
+        if all(value is None for value in listed):
+            return None
+        return stack([table.fill(value, call.output) for value, call in zip(listed, self._calls)])
 
 
 def stack(listed: list[Any]) -> Any:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nodegraph.errors import ArgumentError
+
 if TYPE_CHECKING:
     from nodegraph.nn.module import Module
 
@@ -18,14 +20,33 @@ def key(array: np.ndarray) -> tuple:
 def unique(values: list[np.ndarray], gradients: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The parameters, each once, with their gradients; the order is that of the first occurrence.
 
+    Raises ArgumentError for one that has two gradients, and for two that have memory in common.
+
     >>> w, g = np.zeros(3), np.ones(3)
     >>> [len(arrays) for arrays in unique([w, w], [g, g])]
     [1, 1]
     """
     first = {}
     for value, gradient in zip(values, gradients):
-        first.setdefault(key(value), (value, gradient))
+        _, known = first.setdefault(key(value), (value, gradient))
+        if key(known) != key(gradient):
+            raise ArgumentError(f"a parameter of shape {value.shape} is shared, its gradient is not: share both")
+    _refuse_overlaps([value for value, _ in first.values()])
     return [v for v, _ in first.values()], [g for _, g in first.values()]
+
+
+def _refuse_overlaps(arrays: list[np.ndarray]) -> None:
+    """ArgumentError for two arrays that have memory in common, such as one and its transpose."""
+    latest, end = None, 0
+    for array in sorted((a for a in arrays if a.size), key=lambda a: key(a)[0]):
+        if latest is not None and key(array)[0] < end and np.shares_memory(latest, array):
+            raise ArgumentError(
+                f"parameters of the shapes {latest.shape} and {array.shape} overlap in memory: "
+                "what is shared must be the same array, not a view of it"
+            )
+        above = key(array)[0] + sum((n - 1) * stride for n, stride in zip(array.shape, array.strides)) + array.itemsize
+        if above > end:
+            latest, end = array, above
 
 
 def flatten(module: Module) -> tuple[np.ndarray, np.ndarray]:
@@ -46,13 +67,13 @@ def flatten(module: Module) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    """One vector with all elements; the existing one if the arrays already lie in it one after the other."""
+    """One vector with all elements; the existing one, or its part, if the arrays already lie there in this order."""
     if not arrays:
         return np.zeros(0)
     base = arrays[0].base
     if base is not None and base.ndim == 1 and all(a.base is base and a.flags.c_contiguous for a in arrays):
         starts = np.cumsum([0] + [array.size for array in arrays])
         places = [(key(array)[0] - key(base)[0]) // base.itemsize for array in arrays]
-        if base.size == starts[-1] and places == list(starts[:-1]):
-            return base
+        if places == list(places[0] + starts[:-1]):
+            return base if base.size == starts[-1] else base[places[0] : places[0] + starts[-1]]
     return np.concatenate([array.ravel() for array in arrays])

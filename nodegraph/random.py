@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nodegraph.errors import ArgumentError
+
 _generator = np.random.default_rng()
 
 
@@ -13,7 +15,7 @@ def generator() -> np.random.Generator:
 
 
 def seed(value: int) -> None:
-    """Start the generator anew: the same seed gives the same parameters and masks.
+    """Start the generator anew: the same seed, a whole number from 0, gives the same parameters and masks.
 
     >>> from nodegraph import nn
     >>> seed(1); a = nn.Linear(2, 2).weight
@@ -21,7 +23,10 @@ def seed(value: int) -> None:
     >>> bool((a == b).all())
     True
     """
-    _generator.bit_generator.state = np.random.default_rng(value).bit_generator.state
+    try:
+        _generator.bit_generator.state = np.random.default_rng(value).bit_generator.state
+    except (TypeError, ValueError):
+        raise ArgumentError(f"a seed must be a whole number from 0, got {value!r}") from None
 
 
 def get_state() -> dict:

@@ -9,11 +9,11 @@ import numpy as np
 
 from nodegraph import table
 from nodegraph.engine.store import LoopStore
-from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.errors import ArgumentError, NodegraphError, StateError
 from nodegraph.gmodule import parts_for
 from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
-from nodegraph.over_time import GradientSeries, Series, merge, separate, step
+from nodegraph.over_time import GradientSeries, OverTime, Series, merge, separate, step
 from nodegraph.random import get_state, set_state
 from nodegraph.schedule import Stage
 
@@ -43,14 +43,25 @@ class RecurrentTape:
         raise ArgumentError(f"no node {node!r} in this run")
 
     def _replayed(self) -> RecurrentTape:
-        """The same run once more, node by node, so that one can look at the nodes inside compiled loops."""
-        random = get_state()
+        """The same run once more, node by node, so that one can look at the nodes inside compiled loops.
+
+        Changes neither the random numbers nor the running averages. StateError if it comes to something else.
+        """
+        random, buffers = get_state(), self.cell.named_parameters("buffer")
+        before = {path: array.copy() for path, array in buffers.items()}
         set_state(self.random)
         run = RecurrentTape(self.wiring, self.steps)
-        run.forward(self.xs, self.states)
-        if self.given is not None:
-            run.backward(*self.given)
-        set_state(random)
+        try:
+            run.forward(self.xs, self.states)
+            if self.given is not None:
+                run.backward(*self.given)
+        finally:
+            set_state(random)
+            for path, array in buffers.items():
+                array[...] = before[path]
+        for place in self.cell.output_places:
+            if not _about_equal(run.values[place].stacked, self.values[place].stacked):
+                raise StateError("the parameters or the input are no longer those of the run: look at it before a step")
         return run
 
     # Forward
@@ -274,24 +285,13 @@ class RecurrentTape:
             self.cell.accumulate_node([calls] if isinstance(calls, Call) else calls, scale, node)
 
 
-class OverTime:
-    """A node's values over time: `output` and, after backward, `grad_output`, as arrays (steps, batch, ...)."""
-
-    def __init__(self, calls: Call | list[Call], steps: int) -> None:
-        self._calls, self._steps = calls, steps
-
-    @property
-    def output(self) -> Any:
-        return self._gather("output")
-
-    @property
-    def grad_output(self) -> Any:
-        return self._gather("grad_output")
-
-    def _gather(self, name: str) -> Any:
-        if isinstance(self._calls, Call):
-            return separate(getattr(self._calls, name), self._steps)
-        return Series(listed=[getattr(call, name) for call in self._calls]).stacked
+def _about_equal(a: Any, b: Any) -> bool:
+    """Whether two values differ by no more than rounding does."""
+    for x, y in zip(table.leaves(a), table.leaves(b)):
+        tolerance = 1e-4 if x.dtype == np.float32 else 1e-9
+        if not np.allclose(x, y, rtol=tolerance, atol=tolerance * np.abs(y).max(initial=0), equal_nan=True):
+            return False
+    return True
 
 
 def _owned(array: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nodegraph.errors import NodegraphError
+from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.sampling import sample
 from nodegraph.models.char_rnn.training import Trainer
 
@@ -35,7 +36,8 @@ def train(
 
     Every `eval_val_every` iterations and at the end the model is validated and saved, twice: by a name that tells
     epoch and loss, and as `latest.safetensors`. An interrupt (Ctrl-C) saves, too, and ends in KeyboardInterrupt. Raises
-    TrainingStopped when the loss is no number or exceeds three times the first one; nothing is saved then.
+    TrainingStopped when the loss is no number, or exceeds three times both the first one and that of blind guesses;
+    nothing is saved then. Raises CheckpointError, before anything else, if the folder cannot be written.
     """
     folder, options = pathlib.Path(folder), trainer.options
     end = options.max_epochs * trainer.batches.train
@@ -44,12 +46,13 @@ def train(
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     smoothed = float(np.mean(trainer.losses[-50:])) if trainer.losses else None
     path = folder / LATEST
+    checkpoint.make_folder(folder)
     interval = 0.2 if sys.stderr.isatty() else 10
     start = trainer.iteration
     with tqdm(total=end, initial=start, unit="batch", mininterval=interval, maxinterval=interval) as bar:
         say = say or (lambda text: bar.write(text, file=sys.stdout))
         try:
-            while trainer.iteration < end and time.monotonic() < deadline:
+            while trainer.iteration < end:
                 loss = trainer.step()
                 _check(trainer, loss)
                 smoothed = loss if smoothed is None else SMOOTHING * smoothed + (1 - SMOOTHING) * loss
@@ -59,6 +62,8 @@ def train(
                     say(_sample_text(trainer))
                 if trainer.iteration % options.eval_val_every == 0 and trainer.iteration < end:
                     path = _validate_and_save(trainer, folder, savefile, say)
+                if time.monotonic() >= deadline:
+                    break
         except KeyboardInterrupt:
             path = trainer.save(folder / LATEST)
             say(f"interrupted after {trainer.iteration} iterations; saved {path}, --resume goes on from there")
@@ -101,7 +106,7 @@ def _check(trainer: Trainer, loss: float) -> None:
         raise TrainingStopped(
             f"the loss is {loss} at iteration {trainer.iteration}: a smaller --learning-rate or --grad-clip may help"
         )
-    if loss > 3 * trainer.losses[0]:
+    if loss > 3 * max(trainer.losses[0], math.log(len(trainer.model.vocabulary)), 1):
         raise TrainingStopped(
             f"the loss explodes: {loss:.3f} at iteration {trainer.iteration}, {trainer.losses[0]:.3f} at the first; "
             "a smaller --learning-rate may help"

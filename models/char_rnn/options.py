@@ -32,7 +32,7 @@ class Options:
     seq_length: int = option(50, "number of time steps of truncated backpropagation", least=1)
     batch_size: int = option(50, "number of sequences trained on in parallel", least=1)
     max_epochs: int = option(50, "number of passes through the training text", least=1)
-    grad_clip: float = option(5.0, "each element of the gradient is clipped at this value", least=0)
+    grad_clip: float = option(5.0, "each element of the gradient is clipped at this value", above=0)
     train_frac: float = option(0.95, "fraction of the text to train on", least=0, most=1)
     val_frac: float = option(0.05, "fraction of the text to validate on; the rest is left for testing", least=0, most=1)
     seed: int = option(123, "seed of the random numbers", least=0)
@@ -45,6 +45,8 @@ class Options:
             value, check = getattr(self, f.name), f.metadata
             if "choices" in check and value not in check["choices"]:
                 raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {value!r}")
+            if "above" in check and not value > check["above"]:
+                raise ArgumentError(f"{f.name} must be above {check['above']}, got {value}")
             if not check.get("least", value) <= value <= check.get("most", value):
                 bounds = f"at least {check['least']}" + (f" and at most {check['most']}" if "most" in check else "")
                 raise ArgumentError(f"{f.name} must be {bounds}, got {value}")

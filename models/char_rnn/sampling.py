@@ -43,10 +43,11 @@ def _characters(
     argmax: bool,
     generator: np.random.Generator,
 ) -> Iterator[str]:
-    characters, states = model.vocabulary.characters, model.zero_states(1)
-    log_probabilities = np.zeros((1, len(characters)))
+    decode, states = model.vocabulary.decoder(), model.zero_states(1)
+    n = len(model.vocabulary)
+    log_probabilities = np.zeros((1, n))
     for index in prime:
-        yield characters[index]
+        yield decode(index)
         *states, log_probabilities = model.network.forward([np.array([index]), *states])
     for _ in range(length):
         if argmax:
@@ -54,6 +55,6 @@ def _characters(
         else:
             scores = log_probabilities[0].astype(float) / temperature
             weights = np.exp(scores - scores.max())
-            index = int(generator.choice(len(characters), p=weights / weights.sum()))
-        yield characters[index]
+            index = int(generator.choice(n, p=weights / weights.sum()))
+        yield decode(index)
         *states, log_probabilities = model.network.forward([np.array([index]), *states])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pathlib
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -71,24 +72,59 @@ class Vocabulary:
     >>> vocabulary = Vocabulary("hello")
     >>> vocabulary.encode("hole"), vocabulary.decode([1, 3])
     (array([1, 3, 2, 0]), 'ho')
+
+    A vocabulary of bytes, as char-rnn has them, holds those of characters outside ASCII as lone surrogates. Text is
+    taken byte by byte then, in UTF-8, and put together again.
+
+    >>> of_bytes = Vocabulary.in_order(["a", "\\udcc3", "\\udca9"])
+    >>> of_bytes.encode("aé"), of_bytes.decode([0, 1, 2])
+    (array([0, 1, 2]), 'aé')
     """
 
     def __init__(self, characters: Iterable[str]) -> None:
-        self.characters = sorted(set(characters))
-        self.index = {character: i for i, character in enumerate(self.characters)}
+        self._set(sorted(set(characters)))
+
+    @classmethod
+    def in_order(cls, characters: Iterable[str]) -> Vocabulary:
+        """The vocabulary of these characters in this order; DataError if one comes twice."""
+        vocabulary, characters = cls.__new__(cls), list(characters)
+        vocabulary._set(characters)
+        if len(vocabulary.index) < len(characters):
+            raise DataError("a character comes twice in the vocabulary")
+        return vocabulary
+
+    def _set(self, characters: list[str]) -> None:
+        self.characters = characters
+        self.index = {character: i for i, character in enumerate(characters)}
+        self.of_bytes = any("\udc80" <= character <= "\udcff" for character in characters)
 
     def __len__(self) -> int:
         return len(self.characters)
 
+    def units(self, text: str) -> str:
+        """The text in the characters of the vocabulary, or in its bytes."""
+        return text.encode().decode("ascii", "surrogateescape") if self.of_bytes else text
+
     def encode(self, text: str) -> np.ndarray:
         """The indices of a text's characters; DataError for a character that is not in the vocabulary."""
         try:
-            return np.array([self.index[character] for character in text], dtype=np.int64)
+            return np.array([self.index[character] for character in self.units(text)], dtype=np.int64)
         except KeyError as error:
             raise DataError(f"the character {error.args[0]!r} is not among the {len(self)} of the vocabulary") from None
 
     def decode(self, indices: Iterable[int]) -> str:
-        return "".join(self.characters[i] for i in indices)
+        decode = self.decoder()
+        return "".join(decode(i) for i in indices)
+
+    def decoder(self) -> Callable[[int], str]:
+        """A function that gives the text of one index after the other.
+
+        In a vocabulary of bytes the text of a character comes with its last byte, and of the others is empty.
+        """
+        if not self.of_bytes:
+            return self.characters.__getitem__
+        incremental = codecs.getincrementaldecoder("utf-8")("replace")
+        return lambda i: incremental.decode(self.characters[i].encode("utf-8", "surrogateescape"))
 
 
 class Batches:

@@ -35,6 +35,14 @@ class CharacterModel:
         self.network: GModule = wire(len(vocabulary), options.rnn_size, options.num_layers, options.dropout)
         self.network.astype(options.dtype)
 
+    @classmethod
+    def around(cls, options: Options, vocabulary: Vocabulary, network: GModule) -> CharacterModel:
+        """The model of a network that exists already."""
+        model = cls.__new__(cls)
+        model.options, model.vocabulary, model.network = options, vocabulary, network
+        model.states_per_layer = MODELS[options.model][1]
+        return model
+
     def initialise(self) -> None:
         """Draw all parameters from [-0.08, 0.08); an LSTM's forget biases are 1, so that it starts remembering."""
         for parameter in self.network.named_parameters().values():
@@ -50,10 +58,17 @@ class CharacterModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> tuple[CharacterModel, dict[str, np.ndarray], dict[str, Any]]:
-        """The model of a checkpoint, in evaluation mode, with the other arrays and the data beside it."""
+        """The model of a checkpoint, in evaluation mode, with the other arrays and the data beside it.
+
+        A .t7 file is one of char-rnn's own.
+        """
+        if pathlib.Path(path).suffix == ".t7":
+            from nodegraph.models.char_rnn import torch_checkpoint
+
+            return torch_checkpoint.load(path)
         arrays, data = checkpoint.load(path)
         try:
-            model = cls(Options(**data["options"]), Vocabulary(data["vocabulary"]))
+            model = cls(Options(**data["options"]), Vocabulary.in_order(data["vocabulary"]))
             parameters = {name[6:]: array for name, array in arrays.items() if name.startswith("model.")}
             checkpoint.load_state(model.network, parameters)
         except (KeyError, TypeError, ValueError) as error:
@@ -71,13 +86,16 @@ class Trainer:
 
     def __init__(self, options: Options, text: str, start: CharacterModel | None = None) -> None:
         """Begin anew, from random parameters or, with `start`, from those of another model of the same vocabulary."""
+        if not text:
+            raise DataError("the text is empty")
         nodegraph.random.seed(options.seed)
-        self._set_up(CharacterModel(options, Vocabulary(text)), text)
+        vocabulary = Vocabulary(text) if start is None else start.vocabulary
+        if set(vocabulary.units(text)) != set(vocabulary.characters):
+            raise DataError("the text's characters are not those of the checkpoint to start from")
+        self._set_up(CharacterModel(options, vocabulary), text)
         if start is None:
             self.model.initialise()
         else:
-            if start.vocabulary.characters != self.model.vocabulary.characters:
-                raise DataError("the text's characters are not those of the checkpoint to start from")
             checkpoint.load_state(self.model.network, checkpoint.state_of(start.network))
 
     def _set_up(self, model: CharacterModel, text: str) -> None:

@@ -95,7 +95,7 @@ class Plan:
 
     def _new(self, base: Base) -> np.ndarray:
         """Add a base; returns the numbers of its elements, in its shape."""
-        if base.rows != self.rows or base.columns == 0:
+        if base.rows != self.rows or base.rows * base.columns == 0:
             raise NotPlannable("rows")
         start = self._starts[-1] + self.bases[-1].rows * self.bases[-1].columns if self.bases else 0
         self.bases.append(base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import OrderedDict
 from typing import Any
@@ -20,10 +21,17 @@ KEPT = 8
 
 
 class LoopStore:
-    """Lends compiled loops to runs. A loop belongs to one run until that is forgotten, for its arrays hold the run."""
+    """Lends compiled loops to runs. A loop belongs to one run until that is forgotten, for its arrays hold the run.
+
+    Several threads may borrow at the same time. A copy starts empty.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._free: OrderedDict[tuple, list[CompiledLoop] | None] = OrderedDict()
+
+    def __reduce__(self) -> tuple:
+        return LoopStore, ()
 
     def lend(self, tape: Any, stage: Stage) -> CompiledLoop | None:
         """A loop for this stage of the run, or None if it must run node by node."""
@@ -40,13 +48,14 @@ class LoopStore:
             return None
         shapes = {place: array.shape for place, array in arrays.items()}
         key = (stage, tape.steps, next(iter(types)), tuple(shapes.items()), tuple(map(_fingerprint, modules)))
-        if key not in self._free:
-            self._make(key, wiring, stage, shapes)
-        self._free.move_to_end(key)
-        free = self._free[key]
-        if free is None:
-            return None
-        loop = free.pop() if free else CompiledLoop(Plan(wiring, stage.places, shapes), tape.steps, key[2])
+        with self._lock:
+            if key not in self._free:
+                self._make(key, wiring, stage, shapes)
+            self._free.move_to_end(key)
+            free = self._free[key]
+            if free is None:
+                return None
+            loop = free.pop() if free else CompiledLoop(Plan(wiring, stage.places, shapes), tape.steps, key[2])
         weakref.finalize(tape, free.append, loop)
         return loop
 

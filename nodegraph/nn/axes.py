@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.view import ViewModule, array, axis_of, batched_axis, count, integer, optional_count
+from nodegraph.nn.view import ViewModule, array, axis_of, batched_axis, count, integer, is_sequence, optional_count
 
 
 class SampleView(ViewModule):
@@ -42,7 +42,7 @@ class Transpose(SampleView):
 
     def __init__(self, *pairs: tuple[int, int]) -> None:
         for pair in pairs:
-            if not isinstance(pair, (list, tuple, np.ndarray)) or len(pair) != 2:
+            if not is_sequence(pair) or len(pair) != 2:
                 raise ArgumentError(f"Transpose takes pairs of axes, got {pair!r}")
         self.pairs = [(integer(a, "axis"), integer(b, "axis")) for a, b in pairs]
 

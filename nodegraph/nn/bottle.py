@@ -27,8 +27,6 @@ class Bottle(Decorator):
     Source: torch/nn, Bottle.lua.
     """
 
-    capacity = 1
-
     def __init__(self, module: Module, n_input_dim: int = 2, n_output_dim: int | None = None) -> None:
         super().__init__(module)
         self.arguments = ((n_input_dim, n_output_dim), {})

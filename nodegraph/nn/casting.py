@@ -10,7 +10,7 @@ from nodegraph import table
 from nodegraph.errors import ArgumentError
 from nodegraph.nn.decorator import Decorator
 from nodegraph.nn.module import Module
-from nodegraph.nn.pointwise import array_shape
+from nodegraph.nn.pointwise import array_shape, flag
 
 
 class Copy(Module):
@@ -32,9 +32,10 @@ class Copy(Module):
         self, input_type: Any = None, output_type: Any = None, force_copy: bool = False, dont_cast: bool = False
     ) -> None:
         types = number_type(input_type), number_type(output_type)
-        self.passes_on = types[0] == types[1] and not force_copy
+        self.passes_on = types[0] == types[1] and not flag(force_copy, "force_copy")
         # Empty arrays, where a cast of the module is to convert them.
-        self.input_like, self.output_like = types if dont_cast else (np.empty(0, dtype) for dtype in types)
+        likes = types if flag(dont_cast, "dont_cast") else (np.empty(0, dtype) for dtype in types)
+        self.input_like, self.output_like = likes
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
         return input if self.passes_on else input.astype(np.result_type(self.output_like))
@@ -63,14 +64,13 @@ class DontCast(Decorator):
     Source: torch/nn, DontCast.lua.
     """
 
-    capacity = 1
-
     def __init__(
         self, module: Module, cast_in: bool = False, cast_out: bool | None = None, module_type: Any = None
     ) -> None:
         super().__init__(module)
         self.arguments = ((cast_in, cast_out, module_type), {})
-        self.cast_in, self.cast_out = cast_in, cast_in if cast_out is None else cast_out
+        self.cast_in = flag(cast_in, "cast_in")
+        self.cast_out = self.cast_in if cast_out is None else flag(cast_out, "cast_out")
         if module_type is None:
             module_type = next((p.dtype for p in module.parameters()[0]), None)
         self.module_type = number_type(module_type)

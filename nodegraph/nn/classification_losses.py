@@ -128,9 +128,9 @@ class CrossEntropyCriterion(ClassNLLCriterion):
         return super().rows(squeezed or (1,), target_shape)
 
     def check(self, shape: Any, target_shape: Any) -> None:
-        if not isinstance(target_shape, list):
-            target_shape = tuple(size for size in target_shape if size != 1)
-        super().check(shape, target_shape)
+        if isinstance(target_shape, list):
+            raise ShapeError("expected a target that is an array, not a table")
+        super().check(shape, tuple(size for size in target_shape if size != 1))
 
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
         return LogSoftMax().update_output(x)
@@ -197,7 +197,9 @@ class ClassSimplexCriterion(ClassCriterion, MSECriterion):
 
     def get_predictions(self, input: np.ndarray) -> np.ndarray:
         """The products of the rows of the input with all corners: (batch, n_classes)."""
-        return np.atleast_2d(input) @ self.simplex.T.astype(real(input).dtype, copy=False)
+        rows = np.atleast_2d(real(np.asarray(input)))
+        self.check(rows.shape, rows.shape[:1])
+        return rows @ self.simplex.T.astype(rows.dtype, copy=False)
 
     def get_top_prediction(self, input: np.ndarray) -> np.ndarray:
         """The class of the largest product for each row of the input: (batch,)."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nodegraph.node import check_settings
+
 RUN_STATE = ("output", "grad_input", "saved", "_last")
 
 
@@ -17,7 +19,14 @@ class Component:
     Base of Module and Criterion: conversion between float32 and float64, copies, training and evaluation, how it reads.
     """
 
+    made_of_nodes = False
+    """Whether the constructor takes nodes, which any other refuses."""
+
+    __array_ufunc__ = None  # So that NumPy leaves `array - module` to the module, which refuses it.
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Component:
+        if not cls.made_of_nodes:
+            check_settings(cls.__name__, [*args, *kwargs.values()])
         component = super().__new__(cls)
         component.arguments = (args, kwargs)
         component.train = True

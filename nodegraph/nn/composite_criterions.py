@@ -6,8 +6,9 @@ from typing import Any
 
 from nodegraph import table
 from nodegraph.errors import ArgumentError, ShapeError, StateError
-from nodegraph.nn.criterion import Criterion, ModuleFromCriterion, a_criterion, as_target, both, flag, number, scaled
+from nodegraph.nn.criterion import Criterion, ModuleFromCriterion, a_criterion, as_target, both, scaled
 from nodegraph.nn.module import Call, Module, locate
+from nodegraph.nn.pointwise import flag, number
 
 
 class CompositeCriterion(Criterion):
@@ -174,6 +175,8 @@ class ModuleCriterion(Criterion):
         return [component for component in inside if component is not None]
 
     def ready(self, input: Any, target: Any) -> tuple[Any, Any]:
+        if target is None and self.takes_target:
+            raise ShapeError("expected a target, too")
         return table.as_value(input), as_target(target)
 
     def check(self, shape: Any, target_shape: Any) -> None:

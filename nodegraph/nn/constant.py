@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from nodegraph import table
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.init import uniform
 from nodegraph.nn.module import Module
+from nodegraph.nn.pointwise import number
 from nodegraph.nn.view import optional_count, sizes_of
 
 
@@ -73,9 +75,13 @@ class Parameters(Module):
         self.grad_weight = np.zeros_like(self.weight)
         self.reset()
 
-    def reset(self, bound: float | None = None) -> Parameters:
-        """Draw the weight from the uniform distribution on +-bound; by default 1 / sqrt(last size)."""
-        uniform(self.weight, max(self.weight.shape[-1], 1) ** -0.5 if bound is None else bound)
+    def reset(self, std: float | None = None) -> Parameters:
+        """Draw the weight from the uniform distribution of this standard deviation, on +-sqrt(3) std.
+
+        By default it is drawn on +-1 / sqrt(last size).
+        """
+        default = max(self.weight.shape[-1], 1) ** -0.5
+        uniform(self.weight, default if std is None else math.sqrt(3) * number(std, "std"))
         return self
 
     def update_output(self, input: list) -> np.ndarray:

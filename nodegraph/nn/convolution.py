@@ -17,6 +17,7 @@ from nodegraph.nn.windows import Windows
 class Convolution(Parametric):
     """Base of the convolutions: output planes that are, at each window, a matrix times what the window shows.
 
+    For a stride, padding, dilation or adjustment None will do, too, and stands for its default, as nil does in Torch.
     The input is (batch, planes, *sizes) or one sample; a class with `features_last` takes (batch, *sizes, planes).
     With `plane_by_plane` an output plane depends on one input plane only, so that each of these is a group of its own.
     `matrix` gives the weight as (groups, out, in x kernel); `weight_gradient` takes the gradient of that matrix and
@@ -151,7 +152,7 @@ class FullConvolution(Convolution):
     """
 
     def __init__(self, n_input_plane: int, n_output_plane: int, windows: Windows, adjustment: tuple[int, ...]) -> None:
-        self.adjustment = tuple(integer(a, "an adjustment") for a in adjustment)
+        self.adjustment = tuple(0 if a is None else integer(a, "an adjustment") for a in adjustment)
         if any(not 0 <= a < s for a, s in zip(self.adjustment, windows.stride)):
             raise ArgumentError(f"an adjustment must be from 0 to the stride less 1, got {self.adjustment}")
         super().__init__(n_input_plane, n_output_plane, windows)

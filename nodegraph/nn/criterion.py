@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from nodegraph import table
 from nodegraph.errors import ArgumentError, InputError, ShapeError
 from nodegraph.nn.component import Component
 from nodegraph.nn.module import Module, locate
-from nodegraph.node import NOTHING, Node, as_nodes
+from nodegraph.nn.pointwise import flag
+from nodegraph.node import Node, as_parents
 
 
 class Criterion(Component):
@@ -116,11 +116,9 @@ class Criterion(Component):
 
     # Wiring
 
-    def __call__(self, parents: Any = NOTHING) -> Node:
+    def __call__(self, *parents: Any) -> Node:
         """A node that applies this criterion to two nodes, [input, target], or to the input if it has no target."""
-        if parents is not NOTHING:
-            parents = as_nodes(parents, f"{type(self).__name__}(...)")
-        return Node.wire(ModuleFromCriterion(self), parents)
+        return Node(ModuleFromCriterion(self), as_parents(type(self).__name__, parents))
 
 
 class ModuleFromCriterion(Module):
@@ -212,20 +210,6 @@ def a_criterion(value: Any, taker: str) -> Criterion:
     if not isinstance(value, Criterion):
         raise ArgumentError(f"{taker} takes a criterion, got {value!r}")
     return value
-
-
-def flag(value: Any, what: str) -> bool:
-    """The value as a bool; ArgumentError if it is something else."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentError(f"{what} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def number(value: Any, what: str) -> float:
-    """The value as a float; ArgumentError if it is not a real number."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or np.isnan(value):
-        raise ArgumentError(f"{what} must be a number, got {value!r}")
-    return float(value)
 
 
 def weight_array(weights: Any, what: str = "weights", ndim: int | None = None) -> np.ndarray:

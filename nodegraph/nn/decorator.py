@@ -18,6 +18,8 @@ class Decorator(Container):
     Source: torch/nn, Decorator.lua.
     """
 
+    capacity = 1
+
     def __init__(self, module: Module) -> None:
         super().__init__(module)
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, InputError, ShapeError
+from nodegraph.nn.constant import numbers
+from nodegraph.nn.init import uniform
 from nodegraph.nn.parametric import Parametric, VectorMap, size, times
+from nodegraph.nn.pointwise import number
 from nodegraph.nn.product import PairModule
 from nodegraph.random import generator
 
@@ -118,9 +121,9 @@ class WeightedEuclidean(Euclidean):
         self.allocate(weight=shape, diag_cov=shape)
         self.reset()
 
-    def reset(self, bound: float | None = None) -> WeightedEuclidean:
+    def reset(self, std: float | None = None) -> WeightedEuclidean:
         """Draw the weight as in Euclidean and set the factors to 1."""
-        super().reset(bound)
+        super().reset(std)
         self.diag_cov.fill(1)
         return self
 
@@ -207,12 +210,17 @@ class Kmeans(Parametric):
     buffer_names = ("cluster_sample_count",)
 
     def __init__(self, k: int, dim: int, scale: float | None = None) -> None:
-        if scale is not None and not scale > 0:
+        if scale is not None and not number(scale, "scale") > 0:
             raise ArgumentError(f"scale must be positive, got {scale!r}")
         self.k, self.dim, self.scale, self.p, self.loss = size(k, "k"), size(dim, "dim"), scale, 0.95, 0.0
         self.allocate(weight=(self.k, self.dim))
         self.cluster_sample_count = np.zeros(self.k)
         self.reset()
+
+    def reset(self, bound: float = 1.0) -> Kmeans:
+        """Draw the centres from the uniform distribution on +-bound."""
+        uniform(self.weight, bound)
+        return self
 
     def init_random(self, input: np.ndarray) -> Kmeans:
         """Take rows of the input, all different ones, as centres."""
@@ -225,7 +233,7 @@ class Kmeans(Parametric):
 
         Each is drawn from the share 1 - p of the rows that are farthest from the centres before it.
         """
-        self.p = self.p if p is None else p
+        self.p = self.p if p is None else number(p, "p")
         if not 0 <= self.p <= 1:
             raise ArgumentError(f"p must lie between 0 and 1, got {self.p!r}")
         input = self._samples(input)
@@ -239,7 +247,7 @@ class Kmeans(Parametric):
         return self
 
     def _samples(self, input: Any) -> np.ndarray:
-        input = np.asarray(input)
+        input = numbers(input)
         self.output_shape(input.shape)
         if len(input) < self.k:
             raise InputError(f"{self.describe()} needs at least {self.k} rows to start from, got {len(input)}")

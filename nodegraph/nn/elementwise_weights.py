@@ -16,8 +16,8 @@ from nodegraph.nn.view import sizes_of
 class Add(Parametric):
     """y = x + b: (batch, ...) or (n,), unchanged in shape, where each sample has n elements.
 
-    With `scalar` true, one number is added to all elements of an input of any shape. `bias` is drawn from the uniform
-    distribution on +-1/sqrt(n).
+    With `scalar` true, one number is added to all elements of an input of any shape, and n, which may be None, counts
+    as 1. `bias` is drawn from the uniform distribution on +-1/sqrt(n).
 
     >>> add = Add(3)
     >>> add.bias[:] = [1, 2, 3]
@@ -28,9 +28,10 @@ class Add(Parametric):
     Source: torch/nn, Add.lua.
     """
 
-    def __init__(self, input_size: int, scalar: bool = False) -> None:
-        self.input_size, self.scalar = size(input_size, "input_size"), flag(scalar, "scalar")
-        self.spread = 1 if scalar else self.input_size
+    def __init__(self, input_size: int | None, scalar: bool = False) -> None:
+        self.scalar = flag(scalar, "scalar")
+        self.input_size = input_size if self.scalar else size(input_size, "input_size")
+        self.spread = 1 if self.scalar else self.input_size
         self.allocate(bias=(self.spread,))
         self.reset()
 

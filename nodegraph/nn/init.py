@@ -20,7 +20,8 @@ def uniform(array: np.ndarray, bound: float) -> np.ndarray:
     >>> bool((abs(uniform(np.empty(100), 0.1)) <= 0.1).all())
     True
     """
-    array[...] = generator().uniform(-bound, bound, array.shape)
+    shape, bound = floating(array).shape, spread(bound, "bound")
+    array[...] = generator().uniform(-bound, bound, shape)
     return array
 
 
@@ -30,7 +31,8 @@ def normal(array: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray
     >>> normal(np.empty(3), mean=5, std=0)
     array([5., 5., 5.])
     """
-    array[...] = generator().normal(mean, std, array.shape)
+    shape = floating(array).shape
+    array[...] = generator().normal(mean, spread(std, "std"), shape)
     return array
 
 
@@ -40,8 +42,23 @@ def constant(array: np.ndarray, value: float) -> np.ndarray:
     >>> constant(np.empty(2), 0.5)
     array([0.5, 0.5])
     """
-    array[...] = value
+    floating(array)[...] = value
     return array
+
+
+def floating(array: np.ndarray) -> np.ndarray:
+    """The array, which must be of floating-point numbers; ArgumentError if it is something else."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise ArgumentError(f"expected an array of floating-point numbers, got {array!r}")
+    return array
+
+
+def spread(value: float | np.ndarray, what: str) -> float | np.ndarray:
+    """A bound or a standard deviation, or an array of them; ArgumentError if negative, infinite or not a number."""
+    values = np.asarray(value)
+    if values.dtype.kind not in "iuf" or not (np.isfinite(values) & (values >= 0)).all():
+        raise ArgumentError(f"{what} must be a finite number, not negative, got {value!r}")
+    return value
 
 
 def xavier_uniform(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
@@ -52,7 +69,7 @@ def xavier_uniform(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
     >>> bool((abs(xavier_uniform(np.empty((2, 4)))) <= 1).all())
     True
     """
-    return uniform(array, gain * math.sqrt(6 / sum(fans(array.shape))))
+    return uniform(array, gain * math.sqrt(6 / sum(fans_of(array))))
 
 
 def xavier_normal(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
@@ -63,7 +80,7 @@ def xavier_normal(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
     >>> xavier_normal(np.empty((2, 4))).shape
     (2, 4)
     """
-    return normal(array, 0, gain * math.sqrt(2 / sum(fans(array.shape))))
+    return normal(array, 0, gain * math.sqrt(2 / sum(fans_of(array))))
 
 
 def he_uniform(array: np.ndarray, negative_slope: float = 0.0, fan: str = "in") -> np.ndarray:
@@ -93,7 +110,7 @@ def he_normal(array: np.ndarray, negative_slope: float = 0.0, fan: str = "in") -
 def _he_std(array: np.ndarray, negative_slope: float, fan: str) -> float:
     if fan not in ("in", "out"):
         raise ArgumentError(f'fan must be "in" or "out", got {fan!r}')
-    return math.sqrt(2 / ((1 + negative_slope**2) * fans(array.shape)[fan == "out"]))
+    return math.sqrt(2 / ((1 + negative_slope**2) * fans_of(array)[fan == "out"]))
 
 
 def orthogonal(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
@@ -107,12 +124,17 @@ def orthogonal(array: np.ndarray, gain: float = 1.0) -> np.ndarray:
     >>> np.allclose(w @ w.T, np.eye(2))
     True
     """
-    fans(array.shape)
+    fans_of(array)
     rows, columns = array.shape[0], math.prod(array.shape[1:])
     q, r = np.linalg.qr(generator().normal(size=(max(rows, columns), min(rows, columns))))
     q *= np.where(np.diag(r) < 0, -1, 1)  # without it, the matrices would not be evenly distributed
     array[...] = gain * (q if rows >= columns else q.T).reshape(array.shape)
     return array
+
+
+def fans_of(array: np.ndarray) -> tuple[int, int]:
+    """The fans of a weight; ArgumentError if it cannot be one."""
+    return fans(floating(array).shape)
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -82,9 +82,12 @@ class PartialLinear(Linear):
 
     def set_partition(self, indices: Any) -> PartialLinear:
         """Compute only the outputs of these indices, counted from 0, in this order."""
-        indices = np.asarray(indices)
+        try:
+            indices = np.asarray(indices)
+        except ValueError:
+            indices = np.empty(())
         if indices.ndim != 1 or len(indices) == 0:
-            raise ArgumentError(f"expected a list of indices of outputs, got an array of shape {indices.shape}")
+            raise ArgumentError("expected a list of indices of outputs, at least one")
         try:
             self.partition = whole(indices, self.output_size)
         except InputError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.parametric import size
 from nodegraph.nn.planewise import AxisMap, Resampling
+from nodegraph.nn.pointwise import flag
 from nodegraph.nn.pooling import Sliding, sum_inside
 
 
@@ -76,7 +77,8 @@ class FeatureLPPooling(LPPooling):
     """
 
     def __init__(self, width: int, stride: int, power: float, batch_mode: bool | None = False) -> None:
-        self.width, self.stride, self.batch_mode = size(width, "width"), size(stride, "stride"), bool(batch_mode)
+        self.width, self.stride = size(width, "width"), size(stride, "stride")
+        self.batch_mode = flag(False if batch_mode is None else batch_mode, "batch_mode")
         self.set_power(power)
 
     def axis_maps(self, shape: tuple[int, ...]) -> Iterator[tuple[int, AxisMap]]:

@@ -84,10 +84,10 @@ class Mapped(Convolution):
         """How many connections each output plane has; 1 for one that has none."""
         return np.maximum(np.bincount(self.conn_table[:, 1], minlength=self.n_output_plane), 1)
 
-    def reset(self, bound: float | None = None) -> Mapped:
-        """Draw from +-bound; by default from +-1 / sqrt(kW kH n), n the connections of the output plane."""
-        if bound is not None:
-            return super().reset(bound)
+    def reset(self, std: float | None = None) -> Mapped:
+        """Draw from +-sqrt(3) std; by default from +-1 / sqrt(kW kH n), n the connections of the output plane."""
+        if std is not None:
+            return super().reset(std)
         bounds = (math.prod(self.windows.kernel) * self.connections()) ** -0.5
         uniform(self.weight, bounds[self.conn_table[:, 1], None, None])
         if self.bias is not None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.classification_losses import ClassCriterion, labels
-from nodegraph.nn.criterion import Criterion, number, optional_weights, real
+from nodegraph.nn.criterion import Criterion, optional_weights, real
+from nodegraph.nn.pointwise import number
 from nodegraph.nn.regression_losses import PointwiseCriterion
 from nodegraph.nn.view import integer
 

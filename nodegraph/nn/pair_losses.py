@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ShapeError
-from nodegraph.nn.criterion import Criterion, number, real, signs
+from nodegraph.nn.criterion import Criterion, real, signs
+from nodegraph.nn.pointwise import number
 from nodegraph.nn.regression_losses import PointwiseCriterion
 
 
@@ -105,7 +106,7 @@ class L1HingeEmbeddingCriterion(PairCriterion):
 
     def update_output(self, input: list[np.ndarray], target: float) -> float:
         distance = np.abs(input[0] - input[1]).sum()
-        return distance if target == 1 else max(0.0, self.margin - distance)
+        return distance if target == 1 else np.maximum(0, self.margin - distance)
 
     def update_grad_input(self, input: list[np.ndarray], target: float) -> list[np.ndarray]:
         difference = input[0] - input[1]

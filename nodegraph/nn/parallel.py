@@ -11,7 +11,7 @@ from nodegraph.errors import ShapeError, StateError
 from nodegraph.nn.branches import put_together, side_by_side
 from nodegraph.nn.container import Container
 from nodegraph.nn.module import Module
-from nodegraph.nn.pointwise import array_shape
+from nodegraph.nn.pointwise import array_shape, flag
 from nodegraph.nn.view import array, axis_of, count, integer
 
 
@@ -64,26 +64,31 @@ class MapTable(ParallelTable):
 
     def __init__(self, module: Module | None = None, shared: bool = True) -> None:
         super().__init__(*[] if module is None else [module])
-        self.arguments = ((), {} if shared else {"shared": shared})
-        self.shared = shared
+        self.shared = flag(shared, "shared")
+        self.arguments = ((), {} if self.shared else {"shared": False})
 
     def module_for(self, i: int) -> Module:
         return self.modules[0 if self.shared else min(i, len(self.modules) - 1)]
 
     def resize(self, n: int) -> MapTable:
         """Have exactly `n` copies of the module where they are not shared, at least the module itself."""
+        n = count(n, "n")
         if not self.shared:
-            self._extend(count(n, "n"))
+            self._extend(n)
             del self.modules[max(n, 1) :]
         return self
 
     def _extend(self, n: int) -> None:
+        self._check_module()
         while len(self.modules) < n:
             self.modules.append(self.modules[0].clone())
 
-    def check_table(self, values: Any) -> Any:
+    def _check_module(self) -> None:
         if not self.modules:
             raise StateError("MapTable has no module: add it first")
+
+    def check_table(self, values: Any) -> Any:
+        self._check_module()
         if not isinstance(values, list):
             raise ShapeError("expected a table")
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.init import uniform
 from nodegraph.nn.module import Module
+from nodegraph.nn.pointwise import number
 from nodegraph.nn.view import integer
 
 
@@ -23,12 +25,12 @@ class Parametric(Module):
             for attribute in (name, "grad_" + name):
                 setattr(self, attribute, None if shape is None else np.zeros(shape))
 
-    def reset(self, bound: float | None = None) -> Parametric:
-        """Draw the parameters from the uniform distribution on +-bound.
+    def reset(self, std: float | None = None) -> Parametric:
+        """Draw the parameters from the uniform distribution of this standard deviation, on +-sqrt(3) std.
 
-        The default bound is Torch's; where Torch takes an argument, that is the standard deviation, bound / sqrt(3).
+        By default they are drawn on +-1 / sqrt(`spread`).
         """
-        bound = self.spread**-0.5 if bound is None else bound
+        bound = self.spread**-0.5 if std is None else math.sqrt(3) * number(std, "std")
         for name in self.own_parameter_names():
             uniform(getattr(self, name), bound)
         return self

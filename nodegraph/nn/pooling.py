@@ -104,8 +104,6 @@ class Sliding(Planewise):
     def slide(self, kernel: tuple, stride: tuple, padding: tuple | None = None, dilation: tuple | None = None) -> None:
         """Take the constructor's arguments, in the order of the axes; a stride of None is the kernel's size."""
         stride = tuple(k if s is None else s for k, s in zip(kernel, stride))
-        padding = tuple(0 if p is None else p for p in padding) if padding else None
-        dilation = tuple(1 if d is None else d for d in dilation) if dilation else None
         self.windows = Windows(kernel, stride, padding, dilation)
         if any(p > k // 2 for p, k in zip(self.windows.padding, self.windows.kernel)):
             raise ArgumentError(f"a padding must be at most half the kernel size, got {self.windows.padding}")

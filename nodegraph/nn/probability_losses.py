@@ -14,9 +14,10 @@ EPSILON = 1e-12
 
 
 class LabelCriterion(PointwiseCriterion):
-    """Base of the losses of several yes-or-no labels, with a weight for each label: (labels,) or (batch, labels).
+    """Base of the losses of several yes-or-no labels, with a weight for each label.
 
-    The average is over all elements and does not count the weights.
+    With weights the target must be (labels,) or (batch, labels); the input has as many elements, in any shape. The
+    average is over all elements and does not count the weights.
     """
 
     def __init__(self, weights: np.ndarray | None = None, size_average: bool = True) -> None:
@@ -27,8 +28,11 @@ class LabelCriterion(PointwiseCriterion):
         super().check(shape, target_shape)
         if self.weights is not None:
             n = self.weights.size
-            if any(len(s) not in (1, 2) or s[-1] != n for s in (shape, target_shape)):
-                raise ShapeError(f"expected {n} labels in a row, as many as there are weights")
+            if len(target_shape) not in (1, 2) or target_shape[-1] != n:
+                raise ShapeError(f"expected a target of {n} labels in a row, as many as there are weights")
+
+    def prepare(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return super().prepare(input if self.weights is None else input.reshape(target.shape), target)
 
     def weighted(self, values: np.ndarray) -> np.ndarray:
         return values if self.weights is None else values * self.weights.astype(values.dtype, copy=False)

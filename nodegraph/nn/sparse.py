@@ -8,6 +8,7 @@ import numpy as np
 
 from nodegraph import table
 from nodegraph.errors import ArgumentError, InputError, ShapeError
+from nodegraph.nn.init import floating
 from nodegraph.nn.lookup import add_rows, whole
 from nodegraph.nn.parametric import Parametric, size, times
 from nodegraph.nn.pointwise import flag
@@ -26,9 +27,9 @@ class SparseLayer(Parametric):
         self.input_size, self.output_size = size(input_size, "input_size"), size(output_size, "output_size")
         self.do_grad_input = flag(do_grad_input, "do_grad_input")
 
-    def reset(self, bound: float | None = None) -> SparseLayer:
-        """Draw the weight from the uniform distribution on +-bound, and the bias from a millionth of that."""
-        super().reset(bound)
+    def reset(self, std: float | None = None) -> SparseLayer:
+        """Draw the weight from the uniform distribution as other layers do, and the bias from a millionth of that."""
+        super().reset(std)
         self.bias *= 1e-6
         return self
 
@@ -164,8 +165,8 @@ class IndexLinear(SparseLayer):
         if normalize and do_grad_input:
             raise ArgumentError("do_grad_input and normalize cannot go together")
         if weight is not None:
-            if not isinstance(weight, np.ndarray) or weight.ndim != 2:
-                raise ArgumentError(f"weight must be an array of two axes, got shape {np.shape(weight)}")
+            if floating(weight).ndim != 2:
+                raise ArgumentError(f"weight must be an array of two axes, got shape {weight.shape}")
             input_size, output_size = weight.shape[0], weight.shape[1] - self.normalize
         super().__init__(input_size, output_size, do_grad_input)
         self.keys_offset = 0 if keys_offset is None else integer(keys_offset, "keys_offset")
@@ -174,13 +175,13 @@ class IndexLinear(SparseLayer):
         if weight is not None:
             self.weight, self.grad_weight = weight, np.zeros_like(weight)
         if bias is not None:
-            if not isinstance(bias, np.ndarray) or bias.shape != self.bias.shape:
-                raise ArgumentError(f"bias must be an array of shape {self.bias.shape}, got shape {np.shape(bias)}")
+            if floating(bias).shape != self.bias.shape:
+                raise ArgumentError(f"bias must be an array of shape {self.bias.shape}, got shape {bias.shape}")
             self.bias, self.grad_bias = bias, np.zeros_like(bias)
 
-    def reset(self, bound: float | None = None) -> IndexLinear:
+    def reset(self, std: float | None = None) -> IndexLinear:
         """Draw weight and bias, and forget the normalisation."""
-        super().reset(bound)
+        super().reset(std)
         self.weight[:, : self.normalize] = 0
         return self
 

@@ -124,7 +124,7 @@ class SpatialFullConvolution(FullConvolution):
         adj_w: int = 0,
         adj_h: int = 0,
     ) -> None:
-        windows = spatial_windows(k_w, k_h, d_w, d_h, pad_w, pad_h)
+        windows = Windows((k_h, k_w), (d_h, d_w), (pad_h, pad_w))
         super().__init__(n_input_plane, n_output_plane, windows, (adj_h, adj_w))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nodegraph.nn.convolution import Convolution
+from nodegraph.nn.pointwise import flag
 from nodegraph.nn.spatial_convolution import SubSampling
 from nodegraph.nn.windows import Windows
 
@@ -54,8 +55,8 @@ class TemporalRowConvolution(Convolution):
     axes = ("frames",)
     plane_by_plane = True
 
-    def __init__(self, input_frame_size: int, k_w: int, d_w: int = 1, feat_first: bool = False) -> None:
-        self.features_last = not feat_first
+    def __init__(self, input_frame_size: int, k_w: int, d_w: int = 1, feat_first: bool | None = False) -> None:
+        self.features_last = not flag(False if feat_first is None else feat_first, "feat_first")
         super().__init__(input_frame_size, input_frame_size, Windows((k_w,), (d_w,)))
 
     def weight_shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from nodegraph.nn.module import Module
 from nodegraph.nn.parametric import size
 from nodegraph.nn.planewise import AxisMap, Resampling, remembered
 
+MODES = ("nearest", "linear", "bilinear", "trilinear")
 SIZE_NAMES = {"depth": "odepth", "height": "oheight", "width": "owidth"}
 
 
@@ -86,7 +88,7 @@ class UpSampling(UpSamplingBase):
     """
 
     def __init__(self, params: int | dict[str, int], mode: str | None = "nearest") -> None:
-        if mode not in (None, "nearest", "linear", "bilinear", "trilinear"):
+        if mode is not None and not (isinstance(mode, str) and mode in MODES):
             raise ArgumentError(f'mode must be "nearest" or "linear", got {mode!r}')
         self.linear = mode not in (None, "nearest")
         self.set_params(params)
@@ -170,10 +172,10 @@ class PixelShuffle(Module):
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
         r, (planes, height, width) = self.upscale_factor, input.shape[-3:]
-        x = input.reshape(-1, planes // r**2, r, r, height, width)
+        x = input.reshape(math.prod(input.shape[:-3]), planes // r**2, r, r, height, width)
         return x.transpose(0, 1, 4, 2, 5, 3).reshape(self.output_shape(input.shape))
 
     def update_grad_input(self, input: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         r, (planes, height, width) = self.upscale_factor, input.shape[-3:]
-        gradients = grad_output.reshape(-1, planes // r**2, height, r, width, r)
+        gradients = grad_output.reshape(math.prod(input.shape[:-3]), planes // r**2, height, r, width, r)
         return gradients.transpose(0, 1, 3, 5, 2, 4).reshape(input.shape)

@@ -89,9 +89,14 @@ def optional_count(value: Any, what: str) -> int | None:
     return None if value is None else count(value, what)
 
 
+def is_sequence(value: Any) -> bool:
+    """Whether the value is a list, a tuple or an array of one axis."""
+    return isinstance(value, (list, tuple)) or np.ndim(value) == 1
+
+
 def sizes_of(sizes: tuple, wildcard: bool = False) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence; ArgumentError if negative, but for one -1 with `wildcard`."""
-    if len(sizes) == 1 and isinstance(sizes[0], (list, tuple, np.ndarray)):
+    if len(sizes) == 1 and is_sequence(sizes[0]):
         sizes = tuple(sizes[0])
     sizes = tuple(integer(size, "a size") for size in sizes)
     if any(size < (-1 if wildcard else 0) for size in sizes) or sizes.count(-1) > 1 or not sizes:
@@ -209,6 +214,8 @@ class Reshape(ViewModule):
     def __init__(self, *sizes: int, batch_mode: bool | None = None) -> None:
         if sizes and isinstance(sizes[-1], bool):
             *sizes, batch_mode = sizes
+        if batch_mode is not None and not isinstance(batch_mode, bool):
+            raise ArgumentError(f"batch_mode must be True, False or None, got {batch_mode!r}")
         self.sizes, self.batch_mode = sizes_of(tuple(sizes)), batch_mode
 
     def view(self, input: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from nodegraph.nn.init import normal
 from nodegraph.nn.linear import Linear
 from nodegraph.nn.module import Module
 from nodegraph.nn.parametric import VectorMap, times
-from nodegraph.nn.pointwise import flag
+from nodegraph.nn.pointwise import flag, number
 from nodegraph.nn.view import integer
 
 
@@ -35,7 +35,9 @@ class LinearWeightNorm(VectorMap):
 
     def __init__(self, input_size: int, output_size: int, bias: bool = True, eps: float = 1e-16) -> None:
         self.set_sizes(input_size, output_size)
-        self.eps = float(eps)
+        self.eps = number(eps, "eps")
+        if self.eps < 0:
+            raise ArgumentError(f"eps must not be negative, got {eps}")
         shape = (self.output_size, self.input_size)
         self.allocate(v=shape, g=(self.output_size, 1), bias=(self.output_size,) if flag(bias, "bias") else None)
         self.reset()
@@ -43,6 +45,8 @@ class LinearWeightNorm(VectorMap):
     @classmethod
     def from_linear(cls, linear: Linear) -> LinearWeightNorm:
         """A module that computes what the Linear does."""
+        if not isinstance(linear, Linear):
+            raise ArgumentError(f"from_linear takes a Linear, got {linear!r}")
         module = cls(linear.input_size, linear.output_size, linear.bias is not None)
         module.init_from_weight(linear.weight)
         if linear.bias is not None:
@@ -70,9 +74,9 @@ class LinearWeightNorm(VectorMap):
         self.bias = self.grad_bias = None
         return self
 
-    def reset(self, bound: float | None = None) -> LinearWeightNorm:
-        """Draw v and the bias from the uniform distribution on +-bound, by default 1 / sqrt(in); W becomes v."""
-        super().reset(bound)
+    def reset(self, std: float | None = None) -> LinearWeightNorm:
+        """Draw v and the bias from the uniform distribution, by default on +-1 / sqrt(in); W becomes v."""
+        super().reset(std)
         return self.init_from_weight(self.v)
 
     def _lengths(self) -> np.ndarray:

@@ -24,6 +24,7 @@ BLOCK_BYTES = 1 << 22
 class Windows:
     """The places where a kernel is put: its size, stride, zero padding on both sides, and dilation in each dimension.
 
+    A stride, padding or dilation that is None, for all dimensions or for one, is 1, 0 or 1.
     Arrays of planes have the shape (batch, planes, *sizes); a *matrix* (groups, out, in x kernel) holds the weights,
     where each of the groups connects planes of its own.
 
@@ -34,14 +35,15 @@ class Windows:
     def __init__(
         self,
         kernel: tuple[int, ...],
-        stride: tuple[int, ...] | None = None,
-        padding: tuple[int, ...] | None = None,
-        dilation: tuple[int, ...] | None = None,
+        stride: tuple[int | None, ...] | None = None,
+        padding: tuple[int | None, ...] | None = None,
+        dilation: tuple[int | None, ...] | None = None,
     ) -> None:
+        unset = (None,) * len(kernel)
         self.kernel = tuple(size(k, "a kernel size") for k in kernel)
-        self.stride = tuple(size(s, "a stride") for s in stride or [1] * len(kernel))
-        self.padding = tuple(integer(p, "a padding") for p in padding or [0] * len(kernel))
-        self.dilation = tuple(size(d, "a dilation") for d in dilation or [1] * len(kernel))
+        self.stride = tuple(1 if s is None else size(s, "a stride") for s in stride or unset)
+        self.padding = tuple(0 if p is None else integer(p, "a padding") for p in padding or unset)
+        self.dilation = tuple(1 if d is None else size(d, "a dilation") for d in dilation or unset)
         if min(self.padding) < 0:
             raise ArgumentError(f"a padding must not be negative, got {self.padding}")
         self.extent = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation))

@@ -156,7 +156,9 @@ class TestMembers:
             lambda net: nn.Parallel(0, 0.5),
             lambda net: nn.MapTable(nn.Tanh()).add(nn.Tanh()),
             lambda net: nn.MapTable(nn.Tanh(), False).resize(-1),
+            lambda net: nn.MapTable(nn.Tanh(), "no"),
             lambda net: nn.Bottle(nn.Tanh()).add(nn.Tanh()),
+            lambda net: nn.NaN(nn.Tanh()).add(nn.Tanh()),
             lambda net: nn.Bottle(nn.Tanh(), 0),
             lambda net: nn.Bottle(nn.Tanh(), 2, 1.5),
             lambda net: nn.Bottle(3),
@@ -223,6 +225,8 @@ class TestMapTable:
         assert nn.MapTable().add(nn.Tanh()).forward([np.zeros(1)])[0] == 0
         with pytest.raises(StateError, match="no module"):
             nn.MapTable().forward([np.zeros(1)])
+        with pytest.raises(StateError, match="no module"):
+            nn.MapTable(shared=False).resize(2)
 
 
 class TestErrors:
@@ -293,8 +297,8 @@ class TestErrors:
         assert isinstance(info.value.__cause__, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("around", [lambda m: nn.Sequential(m), lambda m: GModule(*(lambda x: (x, m(x)))(nn.Identity()()))])
-def test_dont_cast_keeps_its_type_inside_anything(around):
-    kept = nn.DontCast(nn.Linear(3, 2), cast_in=True)
-    net = around(kept).float()
+@pytest.mark.parametrize("in_a_graph", [False, True])
+def test_dont_cast_keeps_its_type_inside_anything(in_a_graph):
+    kept, x = nn.DontCast(nn.Linear(3, 2), cast_in=True), nn.Identity()()
+    net = (GModule(x, kept(x)) if in_a_graph else nn.Sequential(kept)).float()
     assert kept[0].weight.dtype == np.float64 and net.forward(np.zeros((1, 3), np.float32)).dtype == np.float32

@@ -220,6 +220,21 @@ def test_ignored_samples_have_no_part():
     assert not criterion.backward(x, np.full(3, -100)).any()
 
 
+@pytest.mark.parametrize("kind", [nn.BCECriterion, nn.MultiLabelSoftMarginCriterion])
+def test_weights_go_by_the_targets_labels_whatever_the_inputs_shape(kind):
+    criterion, x, t = kind(np.array([0.5, 1, 2, 3])), np.array([0.1, 0.4, 0.7, 0.2]), np.array([1.0, 0, 1, 0])
+    loss, gradient = criterion.forward(x, t), criterion.backward(x, t)
+    for column in (x[:, None], x.reshape(2, 2)):
+        assert criterion.forward(column, t) == loss
+        np.testing.assert_array_equal(criterion.backward(column, t), gradient.reshape(column.shape))
+
+
+def test_nan_in_is_nan_out():
+    pair = [np.array([np.nan, 1.0]), np.zeros(2)]
+    for target in (1, -1):
+        assert np.isnan(nn.L1HingeEmbeddingCriterion().forward(pair, np.array(target)))
+
+
 def test_a_batch_of_one_column_is_a_batch():
     assert nn.CrossEntropyCriterion().forward(np.array([[1.0], [5.0]]), np.array([0, 0])) == 0
 

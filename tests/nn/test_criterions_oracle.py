@@ -3,11 +3,12 @@
 import copy
 
 import numpy as np
-import oracle
 import pytest
-from torch_arguments import CLASS_TARGETS
 
 from nodegraph import nn, table
+
+import oracle
+from torch_arguments import CLASS_TARGETS
 
 CASES = oracle.cases("criterions.json", "criterion")
 

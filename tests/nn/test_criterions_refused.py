@@ -30,6 +30,7 @@ labels = np.array([0, 1, 2, 0])
         (nn.WeightedMSECriterion(WEIGHTS), a43, a43, "weight's shape"),
         (nn.BCECriterion(WEIGHTS), abs(a43) % 1, a43, "4 labels in a row"),
         (nn.BCECriterion(WEIGHTS), np.array(0.5), np.array(0.5), "4 labels in a row"),
+        (nn.BCECriterion(WEIGHTS), np.full(4, 0.5), np.ones((4, 1)), "4 labels in a row"),
         (nn.SpatialAutoCropMSECriterion(), real(1, 3, 3), real(1, 2, 4), "greater height and width"),
         (nn.SpatialAutoCropMSECriterion(), real(1, 3, 3), real(2, 4, 4), "greater height and width"),
         (nn.SpatialAutoCropMSECriterion(), a43, a43, "3 or 4 axes"),
@@ -39,6 +40,7 @@ labels = np.array([0, 1, 2, 0])
         (nn.ClassNLLCriterion(WEIGHTS), a43, labels, "expected 4 classes, as many as there are weights"),
         (nn.CrossEntropyCriterion(), [a43], labels, r"\(batch, classes\)"),
         (nn.CrossEntropyCriterion(), real(4, 3, 2), labels, r"\(batch, classes\)"),
+        (nn.CrossEntropyCriterion(), a43, [0, 1, 2, 0], "an array, not a table"),
         (nn.SpatialClassNLLCriterion(), real(2, 4, 2, 3), np.zeros((2, 3, 2)), r"target of shape \(2, 2, 3\)"),
         (nn.SpatialClassNLLCriterion(), a43, labels, "height, width"),
         (nn.ClassSimplexCriterion(4), a43, labels, "4 numbers in a row"),
@@ -54,6 +56,7 @@ labels = np.array([0, 1, 2, 0])
         (nn.ParallelCriterion().add(nn.MSECriterion()), [a43], [a43, a43], "table of 1 targets"),
         (nn.MultiCriterion().add(nn.L1Cost()).add(nn.MSECriterion()), a43, a4, "criterion 1 of MultiCriterion"),
         (nn.ModuleCriterion(nn.MSECriterion(), nn.Linear(2, 2)), a43, a43, r"\(batch, 2\)"),
+        (nn.ModuleCriterion(nn.MSECriterion(), None, nn.Exp()), a43, None, "expected a target, too"),
     ],
 )
 def test_wrong_shapes_are_refused(criterion, input, target, words):
@@ -111,6 +114,11 @@ def test_wrong_values_are_refused(criterion, input, target, words):
 def test_wrong_arguments_are_refused_at_once(construct):
     with pytest.raises(errors.ArgumentError):
         construct()
+
+
+def test_a_simplex_predicts_from_rows_of_its_width():
+    with pytest.raises(errors.ShapeError, match="4 numbers in a row"):
+        nn.ClassSimplexCriterion(4).get_top_prediction(a43)
 
 
 def test_a_sum_of_no_criterions_is_refused():

@@ -139,6 +139,8 @@ def test_kmeans_refuses_what_makes_no_sense():
         nn.Kmeans(2, 2, -1)
     with pytest.raises(ArgumentError, match="p must lie"):
         nn.Kmeans(1, 1).init_kmeans_plus(np.zeros((2, 1)), 2)
+    with pytest.raises(ArgumentError, match="array of numbers"):
+        nn.Kmeans(1, 1).init_random([[1], [2, 3]])
 
 
 @pytest.mark.parametrize("p", [0, -1, np.inf, np.nan, "2", True])

@@ -101,3 +101,20 @@ def test_schemes_with_fans_need_a_weight_of_two_axes(name, shape):
 def test_the_fan_is_in_or_out():
     with pytest.raises(ArgumentError, match="fan must be"):
         init.he_normal(np.empty((2, 2)), fan="both")
+
+
+@pytest.mark.parametrize("fill", [
+    lambda a: init.uniform(a, 1), init.normal, lambda a: init.constant(a, 1), init.xavier_uniform, init.xavier_normal,
+    init.he_uniform, init.he_normal, init.orthogonal,
+])  # fmt: skip
+@pytest.mark.parametrize("array", [[[1.0, 2.0]], np.zeros((2, 2), int), None])
+def test_only_arrays_of_floating_point_numbers_are_filled(fill, array):
+    with pytest.raises(ArgumentError, match="an array of floating-point numbers"):
+        fill(array)
+
+
+@pytest.mark.parametrize("spread", [-1, np.inf, np.nan, "wide", None])
+def test_bounds_and_deviations_are_finite_and_not_negative(spread):
+    for fill in (lambda a: init.uniform(a, spread), lambda a: init.normal(a, 0, spread)):
+        with pytest.raises(ArgumentError, match="must be a finite number"):
+            fill(np.empty(3))

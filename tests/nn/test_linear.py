@@ -109,6 +109,16 @@ def test_parameters_are_drawn_evenly_from_torchs_bounds_and_anew_by_reset(module
     assert module.parameters()[0][0] is values and np.abs(values).max() > 1.9 and not np.array_equal(values, before)
 
 
+def test_reset_takes_torchs_standard_deviation():
+    nodegraph.random.seed(3)
+    for module in (nn.Linear(30, 90), nn.CMul(50, 50), nn.LinearWeightNorm(30, 90), nn.IndexLinear(90, 30)):
+        values = module.reset(2.0).parameters()[0][0]
+        assert abs(values.std() - 2) < 0.1 and 1.95 < np.abs(values).max() / np.sqrt(3) <= 2
+    assert 1.9 < np.abs(nn.Kmeans(25, 90).reset(2.0).weight).max() <= 2, "here Torch takes the bound"
+    with pytest.raises(ArgumentError, match="std must be a number"):
+        nn.Linear(3, 2).reset("small")
+
+
 def test_maxout_is_the_largest_of_its_linear_maps():
     maxout, x = nn.Maxout(4, 3, 2), numbers(5, 4)
     maps = [nn.Linear(4, 3) for _ in range(2)]
@@ -139,7 +149,7 @@ def test_backward_follows_the_partition_of_its_forward():
     np.testing.assert_array_equal(np.flatnonzero(module.grad_bias), [1, 2])
 
 
-@pytest.mark.parametrize("indices", [[6], [-1], [0.5], [], [[0]], 0, ["a"]])
+@pytest.mark.parametrize("indices", [[6], [-1], [0.5], [], [[0]], [[1], [1, 2]], 0, ["a"]])
 def test_a_partition_lists_outputs(indices):
     with pytest.raises(ArgumentError):
         nn.PartialLinear(4, 6).set_partition(indices)
@@ -196,6 +206,7 @@ def test_rows_are_independent_only_where_the_parameters_do_not_tell_them_apart(s
         ((1,), (3,), (1,)),
         ((4, True), (2, 3), (1, 1)),
         ((4, True), (), ()),
+        ((None, True), (2, 3), (1, 1)),
     ],
 )
 def test_add_takes_samples_in_any_shape(add, shape, as_if):
@@ -221,6 +232,10 @@ def test_mul_takes_any_shape():
         lambda: nn.PartialLinear(4, 0),
         lambda: nn.Maxout(4, 3, 2, "tanh"),
         lambda: nn.Add(0),
+        lambda: nn.Add(None),
+        lambda: nn.Kmeans(2, 3, "fast"),
+        lambda: nn.Linear(4, 3).reset(-1),
+        lambda: nn.PartialLinear(4, 3).reset("wide"),
         lambda: nn.CMul(),
         lambda: nn.CMul(0, 3),
         lambda: nn.CAdd(2, -1),

@@ -1,11 +1,12 @@
 """Pooling and unpooling: windows of every kind, gradients, indices, types, batches, and what is refused."""
 
 import numpy as np
-import oracle
 import pytest
 
 from nodegraph import check, nn, random
 from nodegraph.errors import ArgumentError, ShapeError, StateError
+
+import oracle
 
 RNG = np.random.default_rng(5)
 

@@ -192,6 +192,7 @@ def test_normalize_trains_a_bias_for_each_feature():
         lambda: nn.IndexLinear(6, 3, keys_offset=0.5),
         lambda: nn.IndexLinear(6, 3, weight=np.zeros(6)),
         lambda: nn.IndexLinear(6, 3, bias=np.zeros(4)),
+        lambda: nn.IndexLinear(6, 3, weight=np.zeros((6, 3), int)),
         lambda: nn.IndexLinear(None, None),
     ],
 )

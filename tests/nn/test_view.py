@@ -176,6 +176,9 @@ def test_a_table_is_no_array(module):
         lambda: nn.Select(1, None),
         lambda: nn.Reshape(),
         lambda: nn.Reshape(-1),
+        lambda: nn.Reshape(2, batch_mode=1),
+        lambda: nn.Reshape(np.array("2")),
+        lambda: nn.View(np.ones((1, 2), int)),
         lambda: nn.View(-1, -1),
         lambda: nn.View(-2),
         lambda: nn.View(2.0),
@@ -184,6 +187,7 @@ def test_a_table_is_no_array(module):
         lambda: nn.Collapse(-1),
         lambda: nn.Transpose(0, 1),
         lambda: nn.Transpose((0, 1, 2)),
+        lambda: nn.Transpose(np.array(1)),
         lambda: nn.Transpose((0, 1.5)),
         lambda: nn.Unsqueeze(None),
         lambda: nn.Squeeze("0"),
@@ -199,6 +203,8 @@ def test_a_table_is_no_array(module):
         lambda: nn.Convert(3),
         lambda: nn.Copy("torch.FloatTensor"),
         lambda: nn.Copy(output_type="str"),
+        lambda: nn.Copy(force_copy="yes"),
+        lambda: nn.DontCast(nn.Tanh(), cast_in=1),
     ],
 )
 def test_wrong_arguments_are_refused(construct):

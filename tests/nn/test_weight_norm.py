@@ -119,6 +119,9 @@ def test_the_weight_follows_v_and_g_in_evaluation_too():
         lambda: nn.WeightNorm(nn.Linear(4, 3), 0.5),
         lambda: nn.WeightNorm(nn.WeightNorm(nn.Linear(4, 3)).modules[0]),
         lambda: nn.LinearWeightNorm(4, 0),
+        lambda: nn.LinearWeightNorm(4, 3, eps=-1),
+        lambda: nn.LinearWeightNorm(4, 3, eps="tiny"),
+        lambda: nn.LinearWeightNorm.from_linear(nn.Tanh()),
         lambda: nn.LinearWeightNorm(4, 3).init_from_weight(np.zeros((4, 3))),
     ],
 )
