@@ -9,13 +9,15 @@ README = pathlib.Path(__file__).parents[1] / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not beside the installed package")
 
 
-def test_the_examples_run_in_order():
+def test_the_examples_run_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert names["network"].tape["forget_gate"].output.shape == (20, 1, 2)
+    assert (tmp_path / "lstm.svg").stat().st_size > 1000
 
 
 def test_the_error_it_shows_is_the_one_that_comes():

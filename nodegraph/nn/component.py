@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nodegraph.errors import ArgumentError
 from nodegraph.node import check_settings
 
 RUN_STATE = ("output", "grad_input", "saved", "_last")
@@ -32,6 +33,10 @@ class Component:
         component.train = True
         component.clear_own_state()
         return component
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or kwargs:
+            raise ArgumentError(f"{type(self).__name__} takes no arguments, got {(*args, *kwargs.values())!r}")
 
     def children(self) -> list[Any]:
         """The modules directly inside this one."""

@@ -245,3 +245,13 @@ def test_a_senseless_argument_is_taken_or_refused_with_our_error(name, bad):
             type(module)(*args[:i], bad, *args[i + 1 :], **kwargs)
         except NodegraphError as error:
             assert str(error)
+
+
+@each()
+def test_no_class_swallows_an_argument_too_many(name):
+    """`nn.Tanh(x)` is mostly a `nn.Tanh()(x)` with the second parentheses forgotten."""
+    module, _ = made(name)
+    args, kwargs = module.arguments
+    if not kwargs and not args and not module.children():
+        with pytest.raises((NodegraphError, TypeError)):
+            type(module)(*["surplus"] * 12)
