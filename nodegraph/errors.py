@@ -73,8 +73,8 @@ class CheckpointError(NodegraphError, ValueError):
 class T7Error(CheckpointError):
     """A .t7 file that is damaged, or that holds something with no counterpart here, or a value that Torch7 cannot hold.
 
-    `offset` is the byte at which it was noticed; None where no byte is to blame. What a stranger's file makes the message
-    say is cut to a readable length.
+    `offset` is the byte at which it was noticed; None where no byte is to blame. What a stranger's file puts into the
+    message is cut to a readable length.
     """
 
     longest = 500

@@ -1,1 +1,1 @@
-"""Files: checkpoints of parameters and training state."""
+"""Files: checkpoints of parameters and training state, and Torch7's .t7 files."""

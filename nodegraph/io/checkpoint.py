@@ -18,6 +18,16 @@ from nodegraph.nn.module import Module
 FORMAT = "nodegraph-1"
 
 
+def make_folder(folder: str | os.PathLike) -> None:
+    """Make a folder for checkpoints unless it is there; CheckpointError if nothing can be written into it."""
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CheckpointError(f"cannot write checkpoints into {folder}: {error.strerror or error}") from error
+
+
 def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> pathlib.Path:
     """Write named arrays and JSON data; returns the path.
 

@@ -1,0 +1,5 @@
+"""Torch7's .t7 files: `load` and `save` models, `read` any value, `register` further classes."""
+
+from nodegraph.io.t7.files import load, read, save
+from nodegraph.io.t7.translation import Exporter, Fields, register
+from nodegraph.io.t7.values import Function, Key, Record, Storage

@@ -1,0 +1,232 @@
+"""Damaged and hostile .t7 files: one sentence with the byte; no crash, no hang, no memory that no file has earned."""
+
+import random
+import struct
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nodegraph import nn
+from nodegraph.errors import T7Error
+from nodegraph.io import t7
+from nodegraph.io.t7.files import translated
+from nodegraph.io.t7.reader import read
+from nodegraph.io.t7.values import Record, Table
+from nodegraph.io.t7.writer import write
+
+import oracle
+
+FILES = sorted((oracle.DATA / "t7").rglob("*.t7"))
+MUTATIONS = 25
+NUMBERS = [0.0, -1.0, 1e300, float("nan"), float("inf"), 3.5, 1e6, 1e9, 2.0**31]
+
+
+def ints(*values):
+    return struct.pack(f"<{len(values)}i", *values)
+
+
+def longs(*values):
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+def text(value):
+    return ints(len(value)) + value
+
+
+def number(value):
+    return ints(1) + struct.pack("<d", value)
+
+
+def tensor(shape, strides, offset, storage):
+    return ints(4, 1) + text(b"torch.DoubleTensor") + ints(len(shape)) + longs(*shape, *strides, offset) + storage
+
+
+ONE = ints(4, 2) + text(b"torch.DoubleStorage") + longs(1) + struct.pack("<d", 1)
+SEQUENTIAL = text(b"nn.Sequential")
+
+HOSTILE = {
+    "an empty file": b"",
+    "one byte": b"\0",
+    "another kind of file": b"PK\3\4and so on",
+    "a kind of value that is none": ints(7 + 2),
+    "a string longer than the file": ints(2, 2**31 - 1) + b"x",
+    "a string of negative length": ints(2, -1),
+    "a table larger than the file": ints(3, 1, 2**31 - 1) + number(1) * 2,
+    "a storage larger than the file": ints(4, 1) + text(b"torch.DoubleStorage") + longs(2**40 + 1),
+    "a storage of negative size": ints(4, 1) + text(b"torch.DoubleStorage") + longs(-1),
+    "a tensor of a million dimensions": ints(4, 1) + text(b"torch.DoubleTensor") + ints(10**6),
+    "a tensor beyond its storage": tensor([2], [1], 1, ONE),
+    "a tensor before its storage": tensor([1], [1], 0, ONE),
+    "a tensor that goes backwards": tensor([1], [-1], 1, ONE),
+    "a tensor of negative size": tensor([-1], [1], 1, ONE),
+    "a tensor larger than any array": tensor([2**62, 2**62], [0, 0], 1, ONE),
+    "a tensor that is its own storage": tensor([1], [1], 1, ints(4, 1)),
+    "a tensor on a number": tensor([1], [1], 1, number(1)),
+    "a tensor on another type": tensor([1], [1], 1, ONE.replace(b"Double", b"Float\0")),
+    "a tensor without storage": tensor([3], [1], 1, ints(0)),
+    "a type that Torch7 has not": ints(4, 1) + text(b"torch.QuadStorage") + longs(0),
+    "nil as a key": ints(3, 1, 1) + ints(0) + number(1),
+    "no number as a key": ints(3, 1, 1) + number(float("nan")) + number(1),
+    "an end too early": ints(3, 1, 1) + number(1) + ints(1),
+    "tables nested without end": b"".join(ints(3, i, 1) for i in range(1, 100_001)),
+    "objects nested without end": b"".join(ints(4, i) + text(b"x") for i in range(1, 100_001)),
+    "functions nested without end": b"".join(ints(8, i, 0) for i in range(1, 100_001)),
+    "ascii without numbers": b"3 one two",
+    "ascii with a long word": b"1\n" + b"x" * 10**6,
+    "ascii with a storage larger than the file": b"4 1 3\nV 1\n19\ntorch.DoubleStorage\n1000000000\n1 2 3",
+    "ascii with a number that is too large": b"4 1 3\nV 1\n18\ntorch.ShortStorage\n1\n99999\n",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file_gives_one_sentence_with_the_byte(content):
+    tracemalloc.start()
+    with pytest.raises(T7Error, match=r"\(at byte \d+\)$") as caught:
+        read(content)
+    assert tracemalloc.get_traced_memory()[1] < 10 * len(content) + 60e6
+    tracemalloc.stop()
+    assert 0 <= caught.value.offset <= len(content)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_the_path_is_told(tmp_path):
+    (tmp_path / "model.t7").write_bytes(ints(2, 100))
+    with pytest.raises(T7Error, match=r"model.t7: a string of 100 bytes .* \(at byte 8\)"):
+        t7.load(tmp_path / "model.t7")
+
+
+def module(name, **fields):
+    return Record(name, Table(hash=fields))
+
+
+def repeated(n, shape):
+    """A tensor that seems large: one number repeated."""
+    return np.broadcast_to(np.ones(n), shape)
+
+
+def nested(depth):
+    inner = module("nn.Tanh")
+    for _ in range(depth):
+        inner = module("nn.Sequential", modules=Table([inner]))
+    return inner
+
+
+def doubled(depth):
+    inner = module("nn.Tanh")
+    for _ in range(depth):
+        inner = module("nn.Sequential", modules=Table([inner, inner]))
+    return inner
+
+
+def inside_itself():
+    outer = module("nn.Sequential", modules=Table())
+    outer.fields["modules"].array.append(outer)
+    return outer
+
+
+CONVOLUTION = {"nInputPlane": 10**6, "nOutputPlane": 10**6, "kW": 9, "kH": 9, "dW": 1, "dH": 1}
+HOSTILE_MODULES = {
+    "a weight that repeats one number": module("nn.Linear", weight=repeated(1, (10**6, 10**6))),
+    "a weight that is a string": module("nn.Linear", weight="large"),
+    "a weight of whole numbers": module("nn.Linear", weight=np.zeros((2, 2), int)),
+    "no weight": module("nn.Linear"),
+    "a bias of another size": module("nn.Linear", weight=np.zeros((2, 2)), bias=np.zeros(3)),
+    "a second weight that is missing": module("nn.WeightedEuclidean", weight=np.zeros((2, 2))),
+    "planes that the weight has not": module("nn.SpatialConvolution", weight=np.zeros(4), **CONVOLUTION),
+    "locations that the weight has not": module("nn.SpatialConvolutionLocal", weight=np.zeros(4), iW=9, **CONVOLUTION),
+    "connections to planes that are not": module(
+        "nn.SpatialConvolutionMap", connTable=np.full((1, 2), 1e12), bias=np.zeros(1), weight=np.zeros(1), kW=1, kH=1
+    ),
+    "a simplex that is not there": module("nn.ClassSimplexCriterion", nClasses=10**6, simplex=np.zeros((2, 2))),
+    "a size that is a table": module("nn.PixelShuffle", upscaleFactor=Table()),
+    "sizes without end": module("nn.View", size=Table([2] * 10**4)),
+    "modules that are none": module("nn.Sequential", modules=Table([1, 2])),
+    "modules inside themselves": inside_itself(),
+    "modules nested without end": nested(10**4),
+    "modules that double at each level": doubled(90),
+    "a graph without nodes": module("nn.gModule"),
+    "a graph of something else": module("nn.gModule", forwardnodes=Table([1]), innode=1, outnode=2),
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE_MODULES.values(), ids=HOSTILE_MODULES)
+def test_a_hostile_network_is_refused(value):
+    tracemalloc.start()
+    with pytest.raises(T7Error):
+        translated(value)
+    assert tracemalloc.get_traced_memory()[1] < 60e6
+    tracemalloc.stop()
+
+
+def test_a_split_into_more_parts_than_there_are_nodes_is_refused():
+    path = oracle.DATA / "t7" / "graphs" / "split_used_after.t7"
+    value = read(path.read_bytes())
+    for node in value.fields["forwardnodes"].array:
+        data = node.fields["data"]
+        if data.get("nSplitOutputs"):
+            data.set("nSplitOutputs", 10**9)
+    with pytest.raises(T7Error, match="parts"):
+        translated(value)
+
+
+def test_an_unknown_class_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "net.t7"
+    path.write_bytes(write(module("nn.Sequential", modules=Table([module("nn.Swish", beta=2)]))))
+    with pytest.raises(T7Error, match=r"nn.Swish; teach it with nodegraph.io.t7.register\('nn.Swish', build\)"):
+        t7.load(path)
+    t7.register("nn.Swish", lambda fields: nn.SoftPlus(fields.get("beta")))
+    assert t7.load(path)[0].beta == 2
+
+
+def mutated(content, generator):
+    """The content with one or a few random changes."""
+    content = bytearray(content)
+    for _ in range(generator.choice([1, 1, 2, 5])):
+        if not content:
+            break
+        place, other = generator.randrange(len(content)), generator.randrange(len(content))
+        kind = generator.randrange(7)
+        if kind == 0:
+            content[place] = generator.randrange(256)
+        elif kind == 1:
+            content[place : place + 4] = struct.pack("<i", generator.choice([0, 1, 3, 4, 8, 255, -1, 2**31 - 1]))
+        elif kind == 2:
+            content[place : place + 8] = struct.pack("<q", generator.choice([0, 2**31, 2**40, 2**62, -1]))
+        elif kind == 3:
+            del content[place : place + generator.choice([1, 4, 8])]
+        elif kind == 4:
+            content[place : place + 12] = content[other : other + 12]
+        elif kind == 5 and (tag := content.find(ints(1), place)) >= 0:
+            content[tag + 4 : tag + 12] = struct.pack("<d", generator.choice(NUMBERS))
+        elif kind == 6 and len(content) > 1:
+            del content[place or 1 :]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_damaged_file_is_read_or_refused_at_once(path):
+    generator = random.Random(path.stem)
+    content = path.read_bytes()
+    for _ in range(MUTATIONS):
+        damaged = mutated(content, generator)
+        start = time.monotonic()
+        try:
+            translated(read(damaged))
+        except T7Error as error:
+            assert "\n" not in str(error)
+        assert time.monotonic() - start < 5
+
+
+def test_damaged_files_take_no_more_memory_than_they_earn():
+    generator = random.Random(0)
+    for path in FILES[::3]:
+        damaged = mutated(path.read_bytes(), generator)
+        tracemalloc.start()
+        try:
+            translated(read(damaged))
+        except T7Error:
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(damaged) + 20e6
+        tracemalloc.stop()

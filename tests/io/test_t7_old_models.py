@@ -1,0 +1,208 @@
+"""Models of other times and places: old versions of Torch's classes, cuDNN's, wrappers that only say where to run."""
+
+import struct
+
+import numpy as np
+import pytest
+
+import nodegraph
+from nodegraph import nn
+from nodegraph.errors import T7Error
+from nodegraph.io import t7
+from nodegraph.io.t7.files import recorded, translated
+from nodegraph.io.t7.reader import read
+from nodegraph.io.t7.values import Record, Storage, Table
+from nodegraph.io.t7.writer import write
+
+
+def load(name, version=1, **fields):
+    """The module for an object with these fields, written and read."""
+    return translated(read(write(Record(name, Table(hash=fields), version))))
+
+
+def numbers(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+def test_dropout_without_v2_scales_in_evaluation():
+    old = load("nn.Dropout", p=0.25, noise=np.empty(0))
+    assert old.evaluate().forward(np.ones(1)) == 0.75
+    assert load("nn.Dropout", p=0.25, v2=True).evaluate().forward(np.ones(1)) == 1
+
+
+def test_batch_normalisation_of_version_1_holds_the_inverse_deviation():
+    fields = {"running_mean": np.zeros(2), "running_std": np.array([2.0, 0.5]), "eps": 1e-3, "momentum": 0.1}
+    old = load("nn.BatchNormalization", affine=False, **fields)
+    np.testing.assert_allclose(old.running_var, [0.25 - 1e-3, 4 - 1e-3])
+    assert old.weight is None
+
+
+def test_a_convolution_with_one_padding_and_a_flat_weight():
+    fields = {"nInputPlane": 2, "nOutputPlane": 3, "kW": 3, "kH": 1, "dW": 1, "dH": 1, "padding": 1}
+    weight = numbers(3, 6)
+    old = load("nn.SpatialConvolution", weight=weight, bias=np.zeros(3), **fields)
+    assert old.windows.padding == (1, 1)
+    np.testing.assert_array_equal(old.weight, weight.reshape(3, 2, 1, 3))
+
+
+def test_a_convolution_without_padding_or_bias():
+    fields = {"nInputPlane": 2, "nOutputPlane": 3, "kW": 3, "kH": 1, "dW": 1, "dH": 1}
+    old = load("nn.SpatialConvolution", weight=numbers(3, 2, 1, 3), **fields)
+    assert old.windows.padding == (0, 0) and old.bias is None
+
+
+def test_average_pooling_without_divide_sums():
+    image = numbers(1, 4, 4)
+    fields = {"kW": 2, "kH": 2, "dW": 2, "dH": 2}
+    new = nn.SpatialAveragePooling(2, 2, 2, 2).forward(image)
+    np.testing.assert_allclose(load("nn.SpatialAveragePooling", **fields).forward(image), 4 * new)
+    np.testing.assert_allclose(load("cudnn.SpatialAveragePooling", **fields).forward(image), new)
+
+
+def test_narrow_with_a_negative_offset_leaves_the_end_out_as_torch_does():
+    x = np.arange(6.0)
+    np.testing.assert_array_equal(load("nn.Narrow", dimension=1, index=-1, length=2).forward(x), x[:4])
+
+
+def test_sum_without_squeeze_squeezes():
+    assert load("nn.Sum", dimension=2).forward(np.ones((2, 3))).shape == (2,)
+    assert load("nn.Mean", dimension=1).forward(np.ones((2, 3))).shape == (3,)
+
+
+def test_a_module_without_a_mode_is_in_training():
+    assert load("nn.Tanh").train
+    assert not load("nn.Tanh", train=False).train
+
+
+@pytest.mark.parametrize("name", ["ReLU", "Tanh", "Sigmoid", "LogSoftMax", "SoftMax"])
+def test_functions_of_cudnn(name):
+    assert type(load(f"cudnn.{name}", inplace=True, mode="CUDNN")) is getattr(nn, name)
+
+
+def test_convolution_of_cudnn():
+    fields = {"nInputPlane": 2, "nOutputPlane": 2, "kW": 1, "kH": 1, "dW": 1, "dH": 1, "padW": 0, "padH": 0}
+    weight = numbers(2, 2, 1, 1).astype(np.float32)
+    module = load("cudnn.SpatialConvolution", weight=weight, bias=np.zeros(2, "f4"), groups=1, **fields)
+    assert type(module) is nn.SpatialConvolution and module.weight.dtype == np.float32
+    with pytest.raises(T7Error, match="no groups"):
+        load("cudnn.SpatialConvolution", weight=weight[:, :1], groups=2, **fields)
+
+
+def test_clipped_relu_of_cudnn():
+    assert load("cudnn.ClippedReLU", ceiling=6).forward(np.array([-1.0, 9.0])).tolist() == [0, 6]
+
+
+def test_the_one_hot_of_char_rnn():
+    module = load("OneHot", outputSize=3, _eye=np.eye(3))
+    np.testing.assert_array_equal(module.forward(np.array([2])), [[0, 0, 1]])
+
+
+@pytest.mark.parametrize("name", ["nn.DataParallelTable", "nn.Profile", "nn.Serial"])
+def test_a_wrapper_is_the_module_inside(name):
+    assert type(load(name, modules=Table([recorded(nn.Tanh())]))) is nn.Tanh
+
+
+def test_a_gpu_wrapper_is_the_module_inside():
+    """It writes two objects, a header and its fields."""
+    both = write([Table(["torch.CudaTensor", 1]), Table(hash={"modules": Table([recorded(nn.Tanh())])})])
+    table, first, second = struct.pack("<iii", 3, 1, 2), write(1), write(2)
+    assert both.startswith(table + first) and both.count(second + struct.pack("<i", 3)) == 1
+    head = struct.pack("<iii", 4, 1, 3) + b"V 1" + struct.pack("<i", 6) + b"nn.GPU"
+    content = head + both[len(table + first) :].replace(second + struct.pack("<i", 3), struct.pack("<i", 3))
+    assert type(translated(read(content))) is nn.Tanh
+
+
+def test_a_network_of_single_precision_is_one_throughout():
+    network = nn.Sequential(nn.OneHot(3), nn.Linear(3, 2)).float()
+    again = translated(read(write(recorded(network))))
+    assert again.forward(np.array([0, 2])).dtype == np.float32
+
+
+def test_half_precision_becomes_single():
+    module = load("nn.Linear", weight=numbers(2, 3).astype("f2"), bias=np.zeros(2, "f2"), _type="torch.CudaHalfTensor")
+    assert module.weight.dtype == np.float32 and module.forward(np.zeros(3, "f4")).dtype == np.float32
+
+
+def test_shared_modules_and_tensors_stay_shared():
+    linear, twin = nn.Linear(2, 2), nn.Linear(2, 2)
+    twin.share(linear, "weight", "grad_weight")
+    again = translated(read(write(recorded(nn.Sequential(linear, linear, twin)))))
+    assert again[0] is again[1] and again[2] is not again[0]
+    assert again[2].weight is again[0].weight and again[2].bias is not again[0].bias
+    assert again.float()[2].weight is again[0].weight
+
+
+def test_parameters_in_one_vector_stay_in_it():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    network.get_parameters()
+    again = translated(read(write(recorded(network))))
+    assert again.get_parameters()[0].base is None
+    assert all(p.base is again[0].weight.base for p in again.parameters()[0])
+
+
+def test_unpooling_keeps_its_pooling():
+    pooling = nn.SpatialMaxPooling(2, 2, 2, 2)
+    again = translated(read(write(recorded(nn.Sequential(pooling, nn.SpatialMaxUnpooling(pooling))))))
+    assert again[1].pooling is again[0]
+
+
+def test_a_node_taken_twice_gets_an_identity():
+    x = nn.Identity()()
+    gmodule = nodegraph.GModule(x, [nn.CMulTable()([x, x]), x, x])
+    again = translated(read(write(recorded(gmodule))))
+    for ours, theirs in zip(again.forward(np.array([3.0])), gmodule.forward(np.array([3.0])), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_split_on_the_node_itself():
+    """nngraph's first versions had no node between the one that is split and its parts."""
+    x = nn.Identity()()
+    a, b = x.split(2)
+    record = recorded(nodegraph.GModule(x, nn.CSubTable()([b, a])))
+    data = [node.fields["data"] for node in record.fields["forwardnodes"].array]
+    (whole,) = [d for d in data if d.get("nSplitOutputs")]
+    source = whole.get("mapindex").get(1)
+    source.set("nSplitOutputs", whole.get("nSplitOutputs"))
+    for part in data:
+        if part.get("selectindex"):
+            part.set("mapindex", Table([source]))
+    kept = [node for node in record.fields["forwardnodes"].array if node.fields["data"] is not whole]
+    record.fields["forwardnodes"] = Table(kept)
+    assert translated(record).forward([np.array([1.0]), np.array([5.0])]) == 4
+
+
+def test_a_graph_without_input_module_and_with_parameters():
+    x, shift = nn.Identity()(), nn.Parameters(2)()
+    gmodule = nodegraph.GModule(x, nn.CAddTable()([x, shift]))
+    again = translated(read(write(recorded(gmodule))))
+    np.testing.assert_array_equal(again.forward(np.ones(2)), gmodule.forward(np.ones(2)))
+
+
+def test_sizes_are_long_storages():
+    assert isinstance(recorded(nn.View(2, 3)).fields["size"], Storage)
+    assert load("nn.View", size=Storage(np.array([2, -1])), numElements=2, numInputDims=1).sizes == (2, -1)
+
+
+def test_modules_inside_plain_values_are_written_and_read(tmp_path):
+    value = {"model": nn.Linear(2, 1), "criterion": nn.MSECriterion(), "log": [1, 2]}
+    path = nodegraph.save(value, tmp_path / "all.t7")
+    again = nodegraph.load(path)
+    assert type(again["model"]) is nn.Linear and type(again["criterion"]) is nn.MSECriterion and again["log"] == [1, 2]
+    assert isinstance(t7.read(path)["model"], Record)
+
+
+def test_cycles_around_modules_are_written(tmp_path):
+    value = {"model": nn.Tanh(), "log": [1]}
+    value["self"], value["again"] = value, value["log"]
+    again = nodegraph.load(nodegraph.save(value, tmp_path / "all.t7"))
+    assert again["self"] is again and again["again"] is again["log"] and type(again["model"]) is nn.Tanh
+
+
+def test_load_and_save_tell_files_by_their_suffix(tmp_path):
+    module = nn.Linear(2, 1)
+    arrays = nodegraph.load(nodegraph.save(module, tmp_path / "net.safetensors"))
+    np.testing.assert_array_equal(arrays["weight"], module.weight)
+    with pytest.raises(nodegraph.NodegraphError, match="ends in .t7 or .safetensors"):
+        nodegraph.save(module, tmp_path / "net.pickle")
+    with pytest.raises(nodegraph.NodegraphError, match="takes a module"):
+        nodegraph.save([1], tmp_path / "net.safetensors")
