@@ -16,6 +16,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import ArgumentError, CheckpointError, NodegraphError
 from nodegraph.gmodule import GModule
+from nodegraph.io.files import load
 from nodegraph.models import lstm, variants
 from nodegraph.models.char_rnn.training import MODELS, CharacterModel
 from nodegraph.nn.module import Module
@@ -24,7 +25,7 @@ from nodegraph.recurrent import Recurrent
 
 CELLS = {"lstm-cell": lstm.create, **variants.CELLS, "child-sum-tree-lstm": variants.child_sum_tree_lstm}
 NAMES = (*MODELS, *CELLS)
-WAYS = f"a model is one of {', '.join(NAMES)}, a checkpoint, or file.py:function"
+WAYS = f"a model is one of {', '.join(NAMES)}, a checkpoint, a .t7 file, or file.py:function"
 SIZES = {"input_size": 65, "rnn_size": 128, "num_layers": 2}
 
 
@@ -58,7 +59,7 @@ class FoundModel:
 
 
 def find_model(text: str, **sizes: int | None) -> FoundModel:
-    """The model for one of the names, a checkpoint of a character model, or `file.py:function`.
+    """The model for one of the names, a checkpoint of a character model, a .t7 file, or `file.py:function`.
 
     `sizes` are those of a named model: `input_size`, `rnn_size`, `num_layers`; None means the default. The function is
     called without arguments and returns the model; the name of a module that the file makes will do as well.
@@ -102,10 +103,17 @@ def _named(name: str, given: dict[str, int]) -> FoundModel:
 
 
 def _checkpoint(path: pathlib.Path) -> FoundModel:
-    try:
-        model, _, _ = CharacterModel.load(path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}; {WAYS}")
+    if path.suffix == ".t7":
+        model = load(path)
+        if isinstance(model, Module):
+            return FoundModel(path.stem, model)
+        if not isinstance(model, CharacterModel):
+            raise ArgumentError(f"{path} holds no network; {WAYS}")
+    else:
+        try:
+            model, _, _ = CharacterModel.load(path)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; {WAYS}")
     options = model.options
     shapes = _character_shapes(model.states_per_layer * options.num_layers, options.rnn_size)
     return FoundModel(path.stem, model.network, shapes, len(model.vocabulary))

@@ -1,5 +1,6 @@
 """Which model a command line means, and what is said when it means none."""
 
+import pathlib
 import sys
 
 import numpy as np
@@ -167,3 +168,11 @@ def test_sizes_are_for_named_models(folder):
 def test_a_class_that_can_be_made_without_arguments_is_a_function_too(folder):
     (folder / "own.py").write_text("from nodegraph import nn\nclass Mine(nn.Tanh):\n    pass\n")
     assert isinstance(find_model("own.py:Mine").module, nn.Tanh)
+
+
+def test_a_t7_file_is_its_network():
+    folder = pathlib.Path(__file__).parent / "data" / "t7"
+    found = find_model(str(next(folder.rglob("tutorial_lstm.t7"))))
+    assert isinstance(found.module, GModule) and found.name == "tutorial_lstm"
+    with pytest.raises(ArgumentError, match="holds no network"):
+        find_model(str(next(folder.rglob("false.t7"))))
