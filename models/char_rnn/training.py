@@ -12,7 +12,7 @@ import numpy as np
 
 import nodegraph.random
 from nodegraph import nn, optim
-from nodegraph.errors import CheckpointError, DataError
+from nodegraph.errors import ArgumentError, CheckpointError, DataError
 from nodegraph.gmodule import GModule
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.options import Options
@@ -24,6 +24,12 @@ from nodegraph.recurrent import Recurrent
 
 MODELS = {"lstm": (lstm, 2), "gru": (gru, 1), "rnn": (rnn, 1)}
 """Name -> the function that wires the network, and the number of states of each layer."""
+
+CHANGEABLE = {
+    "learning_rate", "learning_rate_decay", "learning_rate_decay_after", "decay_rate", "grad_clip", "max_epochs",
+    "eval_val_every", "sample_every",
+}  # fmt: skip
+"""The options that may differ when a training is resumed; all others make the model, its state or the batches."""
 
 
 class CharacterModel:
@@ -185,21 +191,38 @@ class Trainer:
 
     @classmethod
     def resume(cls, path: str | os.PathLike, text: str, **changed: Any) -> Trainer:
-        """Go on from a checkpoint, on the same text; options given in `changed` take effect from here on."""
+        """Go on from a checkpoint, on the same text; options given in `changed` take effect from here on.
+
+        Raises ArgumentError for a change of an option that is not CHANGEABLE.
+        """
         model, arrays, data = CharacterModel.load(path)
-        if data["text"] != _digest(text):
-            raise DataError(f"the text is not the one that {path} was trained on")
-        model.options = Options(**{**data["options"], **changed})
+        changed = {name: value for name, value in changed.items() if value != getattr(model.options, name)}
+        for name in changed.keys() - CHANGEABLE:
+            raise ArgumentError(
+                f"a resumed training keeps its {name}, {getattr(model.options, name)} in {path}, and cannot take "
+                f"{changed[name]}; --init-from begins anew from the checkpoint's parameters"
+            )
+        if data.get("text") != _digest(text):
+            raise DataError(f"the text is not the one that {path} was trained on; --data names it")
+        model.options = Options(**{**asdict(model.options), **changed})
         trainer = cls.__new__(cls)
-        trainer._set_up(model, text)
-        optimizer_arrays = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
-        trainer.optimizer.load_state_dict(_join(data["optimizer"], optimizer_arrays))
-        trainer.states = [arrays[f"state.{i}"] for i in range(len(trainer.states))]
-        trainer.losses = arrays["losses"].tolist()
-        trainer.iteration = data["iteration"]
-        trainer.validations = [(i, loss) for i, loss in data["validations"]]
-        nodegraph.random.set_state(data["random"])
+        try:
+            trainer._restore(model, text, arrays, data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} does not hold all that a training needs to go on: {error}") from error
+        trainer.optimizer.learning_rate = changed.get("learning_rate", trainer.optimizer.learning_rate)
+        trainer.optimizer.alpha = changed.get("decay_rate", trainer.optimizer.alpha)
         return trainer
+
+    def _restore(self, model: CharacterModel, text: str, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> None:
+        self._set_up(model, text)
+        optimizer_arrays = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
+        self.optimizer.load_state_dict(_join(data["optimizer"], optimizer_arrays))
+        self.states = [arrays[f"state.{i}"] for i in range(len(self.states))]
+        self.losses = arrays["losses"].tolist()
+        self.iteration = data["iteration"]
+        self.validations = [(i, loss) for i, loss in data["validations"]]
+        nodegraph.random.set_state(data["random"])
 
 
 def _digest(text: str) -> str:

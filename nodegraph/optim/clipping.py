@@ -52,8 +52,9 @@ def _arrays(gradients: Module | np.ndarray | list[np.ndarray]) -> list[np.ndarra
     if isinstance(gradients, Module):
         return flat.unique(*gradients.parameters())[1]
     arrays = [gradients] if isinstance(gradients, np.ndarray) else gradients
-    if not isinstance(arrays, (list, tuple)) or not all(isinstance(array, np.ndarray) for array in arrays):
-        raise ArgumentError("expected a module, an array or a list of arrays")
+    lists = isinstance(arrays, (list, tuple))
+    if not lists or not all(isinstance(array, np.ndarray) and array.dtype.kind == "f" for array in arrays):
+        raise ArgumentError("expected a module, an array of floating-point numbers or a list of such arrays")
     return flat.unique(arrays, arrays)[1]
 
 

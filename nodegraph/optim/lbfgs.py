@@ -79,7 +79,7 @@ class LBFGS(FlatOptimizer):
             tol_x=tol_x,
             n_correction=n_correction,
         )
-        self.line_search, self.line_search_options = _line_search(line_search, line_search_options or {})
+        self.line_search, self.line_search_options = _line_search(line_search, line_search_options)
         self.iterations = 0
         self._moves: list[np.ndarray] = []
         self._changes: list[np.ndarray] = []
@@ -184,7 +184,7 @@ class LBFGS(FlatOptimizer):
             line_search = self.line_search
             if not callable(line_search):
                 raise InputError("it was made with a line search of the user's own, which is to be given again")
-        line_search, options = _line_search(line_search, memory.get("line_search_options", {}))
+        line_search, options = _line_search(line_search, memory.get("line_search_options"))
         rows = {name: memory.get(name, np.zeros((0, size))) for name in ("moves", "changes")}
         last = {name: memory.get(name) for name in ("last_move", "last_gradient")}
         arrays = {n: list(fitting(a, (len(rows["moves"]), size), dtype, n)) for n, a in rows.items()}
@@ -198,8 +198,11 @@ class LBFGS(FlatOptimizer):
         }
 
 
-def _line_search(search: LineSearch, options: dict[str, Any]) -> tuple[LineSearch, dict[str, Any]]:
+def _line_search(search: LineSearch, options: dict[str, Any] | None) -> tuple[LineSearch, dict[str, Any]]:
     """The line search and its options as they are kept; ArgumentError if they make no sense."""
+    options = {} if options is None else options
+    if not isinstance(options, dict):
+        raise ArgumentError(f"LBFGS: line_search_options must be a dictionary, got {options!r}")
     search = "lswolfe" if search is lswolfe else search
     if search is None:
         if options:

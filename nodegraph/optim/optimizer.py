@@ -73,6 +73,8 @@ class Optimizer:
 
     def evaluate(self, closure: Closure) -> float:
         """The loss; afterwards the gradients are those at the present parameters."""
+        if not callable(closure):
+            raise ArgumentError(f"{type(self).__name__}: the closure must be a function, got {closure!r}")
         loss = closure()
         if np.size(loss) != 1 or np.asarray(loss).dtype.kind not in "fiu":
             raise InputError(f"{type(self).__name__}: the closure must return the loss, a number; got {loss!r}")
@@ -111,6 +113,8 @@ class Optimizer:
             if state["optimizer"] != type(self).__name__:
                 raise InputError(f"the state is one of {state['optimizer']}")
             evaluations = int(state["evaluations"])
+            if evaluations < 0:
+                raise InputError(f"there cannot be {evaluations} evaluations")
             unknown = set(state["settings"]) - set(self.settings())
             if unknown:
                 raise InputError(f"there is no setting {sorted(unknown)[0]}")
@@ -207,8 +211,11 @@ class Elementwise(Optimizer):
         if not isinstance(value, (list, tuple)) or len(value) != len(self.parameters):
             raise ArgumentError(f"{type(self).__name__}: {name} must be a vector, or a list for all parameters")
         for x, factors in zip(self.parameters, value):
-            if np.shape(factors) not in ((), x.shape) or not np.all(np.asarray(factors) >= 0):
-                raise ArgumentError(f"{type(self).__name__}: {name} must be shaped as the parameters and not negative")
+            fits = np.shape(factors) in ((), x.shape) and np.asarray(factors).dtype.kind in "fiu"
+            if not fits or not np.all(np.asarray(factors) >= 0):
+                raise ArgumentError(
+                    f"{type(self).__name__}: {name} must be numbers shaped as the parameters and not negative"
+                )
         self.arrays[name] = [np.full(x.shape, factors, x.dtype) for x, factors in zip(self.parameters, value)]
 
     def _scratch(self, like: np.ndarray) -> list[np.ndarray]:

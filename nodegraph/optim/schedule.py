@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from nodegraph.errors import ArgumentError
+from nodegraph.nn.pointwise import number
 from nodegraph.optim.optimizer import Optimizer
 
 Factor = Callable[[float], float]
@@ -29,10 +30,12 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer, factor: Factor, learning_rate: float | None = None) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise ArgumentError(f"expected an optimiser, got {optimizer!r}")
         if "learning_rate" not in optimizer.settings():
             raise ArgumentError(f"{type(optimizer).__name__} has no learning rate that a schedule could set")
         self.optimizer, self.factor = optimizer, factor
-        self.learning_rate = optimizer.learning_rate if learning_rate is None else learning_rate
+        self.learning_rate = optimizer.learning_rate if learning_rate is None else number(learning_rate, "learning_rate")
 
     def __call__(self, time: float) -> float:
         """Set the learning rate for this time, and return it."""
@@ -50,8 +53,9 @@ def step_decay(decay: float, after: int = 1, every: int = 1) -> Factor:
 
     Source: char-rnn, train.lua.
     """
+    decay, after, every = number(decay, "decay"), number(after, "after"), number(every, "every")
     _check(decay > 0 and every > 0, f"step_decay needs a positive decay and period, got {decay} and {every}")
-    return lambda time: float(decay) ** max(0, math.floor((time - after) / every) + 1)
+    return lambda time: decay ** max(0, math.floor((time - after) / every) + 1)
 
 
 def exponential(decay: float) -> Factor:
@@ -60,8 +64,9 @@ def exponential(decay: float) -> Factor:
     >>> exponential(0.5)(2)
     0.25
     """
+    decay = number(decay, "decay")
     _check(decay > 0, f"exponential needs a positive decay, got {decay}")
-    return lambda time: float(decay) ** time
+    return lambda time: decay**time
 
 
 def cosine(length: float, lowest: float = 0.0) -> Factor:
@@ -72,6 +77,7 @@ def cosine(length: float, lowest: float = 0.0) -> Factor:
 
     Source: Loshchilov and Hutter 2017, without restarts.
     """
+    length, lowest = number(length, "length"), number(lowest, "lowest")
     _check(length > 0 and lowest >= 0, f"cosine needs a positive length and no negative factor, got {length}, {lowest}")
     return lambda time: lowest + (1 - lowest) * (1 + math.cos(math.pi * min(time / length, 1))) / 2
 
@@ -84,6 +90,7 @@ def warm_up(length: float, then: Factor | None = None) -> Factor:
     >>> [warm_up(4, then=exponential(0.5))(time) for time in range(1, 7)]
     [0.25, 0.5, 0.75, 1.0, 0.5, 0.25]
     """
+    length = number(length, "length")
     _check(length > 0, f"warm_up needs a positive length, got {length}")
     return lambda time: time / length if time < length else 1.0 if then is None else then(time - length)
 
