@@ -30,13 +30,15 @@ def gru_layer(x: Node, states: list[Node], input_size: int, rnn_size: int, numbe
     """One layer, wired as in char-rnn."""
     (prev_h,) = states
 
-    def input_sum(hidden: Node) -> Node:
-        return nn.CAddTable()([nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(hidden)])
+    def input_sum(part: str, hidden: Node) -> Node:
+        i2h = nn.Linear(input_size, rnn_size)(x).annotate(name=f"i2h_{part}_{number}")
+        h2h = nn.Linear(rnn_size, rnn_size)(hidden).annotate(name=f"h2h_{part}_{number}")
+        return nn.CAddTable()([i2h, h2h])
 
-    update_gate = nn.Sigmoid()(input_sum(prev_h)).annotate(name=f"update_gate_{number}")
-    reset_gate = nn.Sigmoid()(input_sum(prev_h)).annotate(name=f"reset_gate_{number}")
+    update_gate = nn.Sigmoid()(input_sum("update", prev_h)).annotate(name=f"update_gate_{number}")
+    reset_gate = nn.Sigmoid()(input_sum("reset", prev_h)).annotate(name=f"reset_gate_{number}")
     gated_hidden = nn.CMulTable()([reset_gate, prev_h])
-    candidate = nn.Tanh()(input_sum(gated_hidden)).annotate(name=f"candidate_{number}")
+    candidate = nn.Tanh()(input_sum("candidate", gated_hidden)).annotate(name=f"candidate_{number}")
 
     taken = nn.CMulTable()([update_gate, candidate])
     kept = nn.CMulTable()([nn.AddConstant(1)(nn.MulConstant(-1)(update_gate)), prev_h])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -18,7 +19,8 @@ from nodegraph.models.char_rnn.options import Options
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0, 2 for bad input, 1 for training gone wrong, 130 for Ctrl-C."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # A model may write what a terminal cannot show.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # A model may write what a terminal cannot show.
     parser = _parser()
     given = parser.parse_args(arguments)
     try:

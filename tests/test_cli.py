@@ -45,6 +45,8 @@ def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
         (["train", "--data", "text.txt", "--batch-size", "5000"], "too few"),
         (["train", "--data", "text.txt", "--rnn-size", "0"], "rnn_size must be at least 1"),
         (["train", "--data", "text.txt", "--minutes", "-1"], "--minutes must be positive"),
+        (["train", "--data", "text.txt", "--minutes", "nan"], "--minutes must be positive"),
+        (["train", "--data", "text.txt", *SMALL, "--checkpoint-dir", "text.txt"], "cannot write checkpoints into"),
         (["train", "--data", "text.txt", "--resume"], "there is no checkpoint"),
         (["train", "--data", "text.txt", "--resume", "--init-from", "x"], "exclude each other"),
         (["sample", "text.txt"], "not a checkpoint"),
@@ -76,6 +78,13 @@ def test_the_installed_command(folder):
     assert done.returncode == 0 and "saved" in done.stdout, done.stderr
     done = subprocess.run([sys.executable, "-m", "nodegraph", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "train" in done.stdout
+
+
+def test_what_a_terminal_cannot_show_is_written_in_ascii(folder):
+    (folder / "text.txt").write_text("漢字 é " * 200, encoding="utf-8")
+    command = [sys.executable, "-m", "nodegraph", "train", "--data", "text.txt", *SMALL[:-1], "1", "--iterations", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and r"\u6f22" in done.stdout, done.stderr
 
 
 def test_options_show_their_meaning_and_default(capsys):

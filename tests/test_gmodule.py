@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Node, annotate_nodes, check_gradients, nn
-from nodegraph.errors import ArgumentError
+from nodegraph.errors import ArgumentError, StateError
 
 rng = np.random.default_rng(0)
 
@@ -168,11 +168,19 @@ def test_the_three_parts_of_backward_can_be_called_one_by_one():
         np.testing.assert_array_equal(a, b)
 
 
+def test_the_parts_of_backward_need_a_forward():
+    for call in (lambda net: net.update_grad_input(None, None), lambda net: net.acc_grad_parameters(None, None)):
+        with pytest.raises(StateError, match="needs a forward"):
+            call(mlp())
+
+
 def test_output_and_grad_input_are_kept_as_in_torch():
     net = mlp()
     y = net.forward(np.ones(4))
     gx = net.backward(np.ones(4), np.ones(2))
     assert net.output is y and net.grad_input is gx
+    y = net.update_output(np.ones(4))
+    assert net.output is y and net.update_grad_input(np.ones(4), np.ones(2)) is net.grad_input
     np.testing.assert_allclose(net.node("hidden").module.output, net.tape["hidden"].output)
 
 
@@ -267,6 +275,45 @@ def test_share():
     assert all(p is q for p, q in zip(a.parameters()[0], b.parameters()[0]))
     with pytest.raises(ArgumentError, match="structures differ"):
         a.share(nn.Linear(2, 2), "weight")
+    with pytest.raises(ArgumentError, match="share with a module"):
+        a.share(None, "weight")
+
+
+def test_shared_parameters_with_gradients_of_their_own():
+    """Torch refuses to flatten these, too; a step goes down both gradients."""
+    x = nn.Identity()()
+    a = nn.Linear(2, 2)
+    b = a.clone("weight", "bias")
+    net = GModule(x, nn.CAddTable()([a(x), b(x)]))
+    net.forward(np.ones((1, 2)))
+    net.zero_grad_parameters()
+    net.backward(None, np.ones((1, 2)))
+    before = a.weight.copy()
+    net.update_parameters(0.5)
+    np.testing.assert_allclose(b.weight, before - 0.5 * (a.grad_weight + b.grad_weight))
+    with pytest.raises(ArgumentError, match=r"shape \(2, 2\) is shared, its gradient is not"):
+        net.get_parameters()
+
+
+def test_arrays_that_overlap_are_not_mistaken_for_two():
+    x = nn.Identity()()
+    a, b = nn.Linear(2, 3), nn.Linear(3, 2)
+    b.weight, b.grad_weight = a.weight.T, a.grad_weight.T
+    net = GModule(x, b(a(x)))
+    with pytest.raises(ArgumentError, match="overlap in memory"):
+        net.get_parameters()
+    pieces = np.zeros((2, 6))
+    a.weight, b.weight = pieces[:, ::2].reshape(3, 2), pieces[:, 1::2]
+    assert net.get_parameters()[0].size == 17
+
+
+def test_flattening_a_part_keeps_the_tie_of_the_whole():
+    x, y = nn.Identity()(), nn.Identity()()
+    inner = GModule(y, nn.Linear(2, 2)(y))
+    net = GModule(x, nn.Linear(2, 2)(inner(nn.Linear(3, 2)(x))))
+    whole, _ = net.get_parameters()
+    part, _ = inner.get_parameters()
+    assert part.size == 6 and np.shares_memory(part, whole) and net.get_parameters()[0] is whole
 
 
 def test_apply_training_evaluate_find_modules():
@@ -290,6 +337,14 @@ def test_replace():
     assert net.replace(wider) is net
     assert net.output_shape((3, 4)) == (3, 2) and not net.find_modules("Tanh")
     check_gradients(net, rng.standard_normal((3, 4)))
+
+
+def test_a_replacement_that_is_no_module_changes_nothing():
+    net = mlp()
+    modules = [node.module for node in net.nodes]
+    with pytest.raises(ArgumentError, match="Tanh `squashed` at .* must give a module, gave None"):
+        net.replace(lambda module: None if isinstance(module, nn.Tanh) else nn.Identity())
+    assert [node.module for node in net.nodes] == modules
 
 
 def test_reset_draws_anew():

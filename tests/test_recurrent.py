@@ -219,6 +219,23 @@ def test_a_state_that_changes_its_shape_is_refused():
         Recurrent(cell).forward([np.zeros((2, 1, 3)), np.zeros((1, 4))])
 
 
+def test_a_state_that_grows_cannot_be_stacked():
+    x, memory = nn.Identity()(), nn.Identity()()
+    cell = GModule([x, memory], nn.JoinTable(1)([memory, x]))
+    with pytest.raises(ShapeError, match=r"one shape at all steps, found \(1, 5\) and \(1, 8\)"):
+        Recurrent(cell).forward([np.zeros((2, 1, 3)), np.zeros((1, 2))])
+
+
+def test_a_missing_state_is_named():
+    with pytest.raises(ShapeError, match="for `x` a sequence .*, for `prev_c` and `prev_h` the state at the start"):
+        Recurrent(lstm.create(3, 2)).forward(np.zeros((4, 2, 3)))
+
+
+def test_an_empty_batch():
+    outputs = Recurrent(lstm.create(3, 2)).forward([np.zeros((4, 0, 3)), np.zeros((0, 2)), np.zeros((0, 2))])
+    assert [y.shape for y in outputs] == [(4, 0, 2), (0, 2), (0, 2)]
+
+
 def test_an_index_out_of_range_is_named_with_its_node():
     net = Recurrent(lstm.lstm(5, 3, 1))
     with pytest.raises(InputError, match="OneHot `one_hot` at layers.py"):
@@ -226,11 +243,62 @@ def test_an_index_out_of_range_is_named_with_its_node():
 
 
 @pytest.mark.parametrize(
-    "feedback, sequences", [([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7])]
-)
+    "feedback, sequences",
+    [
+        ([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7]), ("ab", None), ([1, 2], None),
+        ([(0.0, 1)], None), ({0: 1}, None), (None, 1), (None, ["h"]),
+    ],
+)  # fmt: skip
 def test_wirings_that_do_not_fit(feedback, sequences):
     with pytest.raises(ArgumentError):
         Recurrent(lstm.create(3, 2), feedback, sequences)
+
+
+@pytest.mark.parametrize("cell", [nn.Linear(3, 2), None])
+def test_the_cell_is_a_graph(cell):
+    for made in (Recurrent, lambda cell: unroll(cell, 3)):
+        with pytest.raises(ArgumentError, match="must be a GModule, got"):
+            made(cell)
+
+
+def test_too_few_outputs_for_the_states():
+    x, c, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    with pytest.raises(ArgumentError, match=r"each input but the first is a state.* 3 inputs and 1 outputs.*feedback="):
+        Recurrent(GModule([x, c, h], nn.CAddTable()([x, c, h])))
+
+
+def test_unroll_with_outputs_that_nobody_asked_for():
+    """Also where an input counts for nothing else."""
+    x, y, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([nn.Linear(3, 3)(x), h]))
+    cell = GModule([x, y, h], [new, nn.Tanh()(new), nn.Linear(3, 2)(y)])
+    input = [normal(4, 2, 3), normal(4, 2, 3), normal(2, 3)]
+    ours, theirs = Recurrent(cell, [(0, 2)], [1]), unroll(cell, 4, [(0, 2)], [1])
+    for mine, reference in zip(run(ours, cell, input, [1.0, 2.0]), run(theirs, cell, input, [1.0, 2.0])):
+        for a, b in zip(mine, reference):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def test_one_recurrent_at_two_nodes():
+    net = Recurrent(lstm.create(3, 2))
+    x, c, h, later = (nn.Identity()() for _ in range(4))
+    first, *states = net([x, c, h]).split(3)
+    second, *final = net([later, *states]).split(3)
+    both = GModule([x, c, h, later], [nn.JoinTable(0)([first, second]), *final])
+    input = [normal(2, 4, 3), normal(4, 2), normal(4, 2), normal(3, 4, 3)]
+    whole = net.forward([np.concatenate([input[0], input[3]]), *input[1:3]])
+    for a, b in zip(both.forward(input), whole):
+        np.testing.assert_allclose(a, b, atol=1e-14)
+    check_gradients(both, input)
+
+
+def test_a_recurrent_inside_a_cell():
+    x, h = nn.Identity()(), nn.Identity()()
+    ys, end = Recurrent(elman())([x, h]).split(2)
+    cell = GModule([x, h], [nn.Tanh()(nn.Linear(4, 4)(end)), nn.Sum(0)(ys)])
+    input = [normal(3, 5, 2, 3), normal(2, 4)]
+    assert_equals_unrolled(cell, 3, input, [1.0, 2.0])
+    check_gradients(Recurrent(cell), input)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5])

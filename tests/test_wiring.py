@@ -7,7 +7,7 @@ import pytest
 
 import nodegraph
 from nodegraph import GModule, annotate_nodes, nest, nn
-from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError, WiringError
+from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError, StateError, WiringError
 
 
 def here(offset=0):
@@ -111,6 +111,15 @@ def test_a_criterion_on_nodes():
         (lambda: nn.MSECriterion()(nn.Tanh()), r"module Tanh\(\)"),
         (lambda: GModule(nn.Identity(), nn.Identity()()), "GModule inputs.*Identity"),
         (lambda: GModule(nn.Identity()(), []), "GModule outputs.*empty"),
+        (lambda: nn.Tanh(nn.Identity()()), r"a node among its settings: did you mean Tanh\(...\)\(node\)"),
+        (lambda: nn.CAddTable([nn.Identity()()]), "a node among its settings"),
+        (lambda: nn.Linear(3, output_size=nn.Identity()()), "a node among its settings"),
+        (lambda: nn.MSECriterion(nn.Identity()()), "a node among its settings"),
+        (lambda: nn.CAddTable()(nn.Identity()(), nn.Identity()()), "got 2 arguments: several nodes go into one list"),
+        (lambda: nn.MSECriterion()(nn.Identity()(), nn.Identity()()), "got 2 arguments"),
+        (lambda: nn.Tanh()(nn.Tanh), "the class Tanh where a node belongs"),
+        (lambda: nn.Identity()() - nn.Tanh, "to the right of `-` belongs a module"),
+        (lambda: np.zeros((2, 3)) - nn.Tanh(), r"array of shape \(2, 3\) where a node belongs"),
     ],
 )
 def test_what_is_not_a_node_is_refused(wrong, words):
@@ -119,10 +128,20 @@ def test_what_is_not_a_node_is_refused(wrong, words):
     assert "test_wiring.py:" in str(caught.value)
 
 
-@pytest.mark.parametrize("n", [0, -1, 2.0, "2"])
+@pytest.mark.parametrize("n", [0, -1, 2.0, "2", True])
 def test_split_needs_a_number(n):
     with pytest.raises(ArgumentError, match="split needs a positive number"):
         nn.Identity()().split(n)
+
+
+def test_split_takes_any_whole_number():
+    assert len(nn.Identity()().split(np.int64(2))) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"name": 3}, {"name": {"name": "x"}}, {"graph_attributes": "red"}])
+def test_annotations_of_the_wrong_kind(wrong):
+    with pytest.raises(ArgumentError, match=f"its {next(iter(wrong))} must be a"):
+        nn.Identity()().annotate(**wrong)
 
 
 # Refusals when the graph is closed
@@ -192,6 +211,19 @@ def two_inputs():
 def test_wrong_number_of_inputs(input):
     with pytest.raises(InputError, match=r"has 2 inputs \(`x`, `y`\), got"):
         two_inputs().forward(input)
+
+
+def test_errors_at_run_time_tell_where_the_graph_was_made():
+    x, y = nn.Identity()(), nn.Identity()()
+    net = GModule([x, y], [nn.Tanh()(x), nn.Tanh()(y)])
+    place = here(-1)
+    with pytest.raises(StateError, match=f"GModule at {place}: a backward needs a forward"):
+        net.backward(None, None)
+    with pytest.raises(InputError, match=f"GModule at {place} got"):
+        net.forward(np.zeros(3))
+    net.forward([np.zeros(3), np.zeros(3)])
+    with pytest.raises(ShapeError, match=f"GModule at {place} got gradient"):
+        net.backward(None, [np.zeros(3)])
 
 
 @pytest.mark.parametrize("gradient", [np.zeros(3), [np.zeros(3)], [np.zeros(3)] * 3, [np.zeros(3), np.zeros(4)]])
@@ -267,6 +299,12 @@ def test_a_value_that_is_no_array(value):
     x = nn.Identity()()
     with pytest.raises(InputError, match="expected a NumPy array"):
         GModule(x, nn.Tanh()(x)).forward(value)
+
+
+@pytest.mark.parametrize("value", [np.array(["a"]), np.array([None]), np.array([1j])])
+def test_an_array_of_something_else_than_real_numbers(value):
+    with pytest.raises(InputError, match="expected an array of real numbers"):
+        nn.Tanh().forward(value)
 
 
 def test_backward_needs_a_forward():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pathlib
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from tqdm import tqdm
@@ -53,8 +56,9 @@ def train(
         say = say or (lambda text: bar.write(text, file=sys.stdout))
         try:
             while trainer.iteration < end:
-                loss = trainer.step()
-                _check(trainer, loss)
+                with _interrupt_held_back():
+                    loss = trainer.step()
+                    _check(trainer, loss)
                 smoothed = loss if smoothed is None else SMOOTHING * smoothed + (1 - SMOOTHING) * loss
                 bar.update()
                 _show(bar, trainer, smoothed)
@@ -71,6 +75,23 @@ def train(
         if trainer.losses:
             path = _validate_and_save(trainer, folder, savefile, say)
     return path
+
+
+@contextlib.contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, so that what is saved is the state between two iterations."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    pressed: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _validate_and_save(

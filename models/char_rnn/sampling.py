@@ -53,8 +53,8 @@ def _characters(
         if argmax:
             index = int(log_probabilities.argmax())
         else:
-            scores = log_probabilities[0].astype(float) / temperature
-            weights = np.exp(scores - scores.max())
+            with np.errstate(over="ignore"):
+                weights = np.exp((log_probabilities[0].astype(float) - log_probabilities.max()) / temperature)
             index = int(generator.choice(n, p=weights / weights.sum()))
         yield decode(index)
         *states, log_probabilities = model.network.forward([np.array([index]), *states])

@@ -197,11 +197,12 @@ class Trainer:
         """
         model, arrays, data = CharacterModel.load(path)
         changed = {name: value for name, value in changed.items() if value != getattr(model.options, name)}
-        for name in changed.keys() - CHANGEABLE:
-            raise ArgumentError(
-                f"a resumed training keeps its {name}, {getattr(model.options, name)} in {path}, and cannot take "
-                f"{changed[name]}; --init-from begins anew from the checkpoint's parameters"
-            )
+        for name, value in changed.items():
+            if name not in CHANGEABLE:
+                raise ArgumentError(
+                    f"a resumed training keeps its {name}, which is {getattr(model.options, name)} in {path}, not "
+                    f"{value}; --init-from begins anew, with the checkpoint's parameters"
+                )
         if data.get("text") != _digest(text):
             raise DataError(f"the text is not the one that {path} was trained on; --data names it")
         model.options = Options(**{**asdict(model.options), **changed})

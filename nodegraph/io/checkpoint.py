@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -40,10 +41,11 @@ def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str,
     ({'weight': array([1., 1.])}, {'epoch': 3})
     """
     path = pathlib.Path(path)
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    temporary = None
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    text, temporary = json.dumps(data), None
     try:
-        content = safetensors.numpy.save(arrays, {"format": FORMAT, "data": json.dumps(data)})
+        metadata = {"format": FORMAT, "data": text, "digest": _digest(arrays, text)}
+        content = safetensors.numpy.save(arrays, metadata)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = file.name
@@ -70,12 +72,14 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of nodegraph")
             arrays = {name: file.get_tensor(name) for name in file.keys()}
+        if metadata["digest"] != _digest(arrays, metadata["data"]):
+            raise ValueError("its content has changed since it was written")
         return arrays, json.loads(metadata["data"])
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except OSError as error:
         raise CheckpointError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is not a checkpoint, or it is damaged ({error})") from error
@@ -102,6 +106,15 @@ def load_state(module: Module, arrays: dict[str, np.ndarray]) -> None:
             raise CheckpointError(f"parameter {name} has shape {arrays[name].shape}, the model's has {array.shape}")
     for name, array in state.items():
         array[...] = arrays[name]
+
+
+def _digest(arrays: dict[str, np.ndarray], data: str) -> str:
+    """What tells content that is whole from content in which a bit has changed."""
+    digest = hashlib.sha256(data.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def _umask() -> int:

@@ -35,7 +35,8 @@ class Schedule:
         if "learning_rate" not in optimizer.settings():
             raise ArgumentError(f"{type(optimizer).__name__} has no learning rate that a schedule could set")
         self.optimizer, self.factor = optimizer, factor
-        self.learning_rate = optimizer.learning_rate if learning_rate is None else number(learning_rate, "learning_rate")
+        rate = optimizer.learning_rate if learning_rate is None else learning_rate
+        self.learning_rate = number(rate, "learning_rate")
 
     def __call__(self, time: float) -> float:
         """Set the learning rate for this time, and return it."""

@@ -1,6 +1,9 @@
 """Compiled loops: the same numbers as node by node, with either kind of kernel; nothing of a caller's is written to."""
 
+import copy
 import importlib.util
+import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -8,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nodegraph.random
 from nodegraph import GModule, Recurrent, check_gradients, nn
 from nodegraph.engine import loop as engine_loop
 from nodegraph.engine.numpy_kernels import NumpyKernel
 from nodegraph.engine.store import KEPT
-from nodegraph.errors import ShapeError
+from nodegraph.errors import ShapeError, StateError
 from nodegraph.models import gru, lstm, rnn
 
 rng = np.random.default_rng(0)
@@ -291,3 +295,51 @@ def test_a_damaged_or_missing_cache_does_not_matter(damage, monkeypatch, tmp_pat
         np.testing.assert_allclose(Recurrent(cell).forward(input)[0], expected[0], atol=1e-12)
         for file in tmp_path.rglob("kernel_*.py" if damage == "source" else "*.nb[ic]"):
             file.write_bytes(b"damaged")
+
+
+def test_the_tape_of_a_run_whose_parameters_have_changed_since_is_refused():
+    net, input = Recurrent(lstm.create(3, 4)), CELLS["lstm cell"][1](4, 2)
+    net.backward(input, net.forward(input))
+    net.update_parameters(0.1)
+    with pytest.raises(StateError, match="no longer those of the run"):
+        net.tape["forget_gate"]
+
+
+def test_looking_at_the_tape_changes_neither_averages_nor_random_numbers():
+    x, h = nn.Identity()(), nn.Identity()()
+    normalised = nn.BatchNormalization(4)
+    sums = nn.CAddTable()([nn.Dropout(0.5)(normalised(x)), nn.Linear(4, 4)(h)])
+    net = Recurrent(GModule([x, h], nn.Tanh()(sums).annotate(name="new")))
+    net.forward([normal(5, 3, 4), normal(3, 4)])
+    before, state = normalised.running_mean.copy(), nodegraph.random.get_state()
+    assert net.tape.loops and net.tape["new"].output.shape == (5, 3, 4)
+    np.testing.assert_array_equal(normalised.running_mean, before)
+    assert nodegraph.random.get_state() == state
+
+
+def test_threads_do_not_share_a_loop():
+    net, inputs = Recurrent(lstm.create(3, 4)), [CELLS["lstm cell"][1](4, 2) for _ in range(4)]
+    expected = [Recurrent(net.cell, compiled=False).forward(input) for input in inputs]
+    wrong = []
+
+    def work(input, output):
+        for _ in range(30):
+            if not all(np.allclose(a, b) for a, b in zip(nn.Call(net, input).output, output)):
+                wrong.append(input)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(inputs, expected)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_copies_after_a_run(copied):
+    net, input = Recurrent(lstm.create(3, 4)), CELLS["lstm cell"][1](4, 2)
+    output = net.forward(input)
+    expected = net.backward(input, output)
+    twin = copied(net)
+    for a, b in zip([*twin.forward(input), *twin.backward(input, output)], [*output, *expected]):
+        np.testing.assert_array_equal(a, b)

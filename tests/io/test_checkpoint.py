@@ -78,6 +78,34 @@ def test_damaged_and_foreign_files(tmp_path):
             checkpoint.load(path)
 
 
+def test_a_changed_bit_anywhere_is_noticed(tmp_path):
+    path = checkpoint.save(tmp_path / "c", {"a": np.arange(5.0), "b": np.ones(3, np.float32)}, {"epoch": 1})
+    content = path.read_bytes()
+    for place in range(8, len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            arrays, data = checkpoint.load(path)
+        except CheckpointError:
+            continue
+        assert data == {"epoch": 1} and (arrays["a"] == np.arange(5.0)).all() and (arrays["b"] == 1).all()
+
+
+def test_an_array_of_no_axes(tmp_path):
+    arrays, _ = checkpoint.load(checkpoint.save(tmp_path / "c", {"a": np.array(3.0)}, {}))
+    assert arrays["a"].shape == () and arrays["a"] == 3
+
+
+def test_a_folder_for_checkpoints(tmp_path):
+    checkpoint.make_folder(tmp_path / "a" / "b")
+    checkpoint.make_folder(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path / "a" / "b") == []
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot write checkpoints into"):
+        checkpoint.make_folder(tmp_path / "file")
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         checkpoint.load(tmp_path / "nothing")

@@ -101,3 +101,9 @@ def test_senseless_sizes(arguments):
     for make, _ in NETWORKS.values():
         with pytest.raises(ArgumentError):
             make(*arguments)
+
+
+@pytest.mark.parametrize("make", [lstm.lstm, gru.gru, rnn.rnn])
+def test_parameters_have_names_that_do_not_depend_on_the_dropout(make):
+    names = list(make(5, 3, 2).named_parameters())
+    assert names == list(make(5, 3, 2, 0.5).named_parameters()) and not any(name[0].isdigit() for name in names)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -158,6 +159,50 @@ def test_ctrl_c_saves_and_says_where(tmp_path):
     assert Trainer.resume(tmp_path / "latest.safetensors", TEXT).iteration == 7
 
 
+def test_an_interrupt_waits_for_the_end_of_the_iteration(tmp_path):
+    straight, training, said = trainer(dropout=0.3), trainer(dropout=0.3), []
+    nodegraph.seed(1)
+    expected = [straight.step() for _ in range(6)]
+    nodegraph.seed(1)
+    step, count = training.recurrent.forward, itertools.count()
+
+    def forward(input):
+        if next(count) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return step(input)
+
+    training.recurrent.forward = forward
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(training, tmp_path, say=said.append)
+    assert "after 3 iterations" in said[-1] and training.losses == expected[:3]
+    resumed = Trainer.resume(tmp_path / "latest.safetensors", TEXT)
+    assert [resumed.step() for _ in range(3)] == expected[3:]
+
+
+def test_however_little_time_there_is_a_model_is_saved(tmp_path):
+    assert loop.train(trainer(), tmp_path, minutes=1e-9, say=print).exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    training = trainer()
+    with pytest.raises(CheckpointError, match="cannot write checkpoints into"):
+        loop.train(training, tmp_path / "file", iterations=3)
+    assert training.iteration == 0
+
+
+def test_a_text_of_one_character(tmp_path):
+    training = Trainer(Options(**SMALL), "a" * 2000)
+    path = loop.train(training, tmp_path, iterations=5, say=print)
+    model, _, _ = CharacterModel.load(path)
+    assert "".join(sample(model, 3)) == "aaa"
+
+
+def test_an_empty_text():
+    with pytest.raises(DataError, match="the text is empty"):
+        Trainer(Options(**SMALL), "")
+
+
 @pytest.mark.parametrize("loss, words", [(float("nan"), "loss is nan at iteration"), (1e9, "explodes")])
 def test_a_loss_that_goes_wrong_stops_with_advice_and_saves_nothing(tmp_path, loss, words):
     training = trainer()
@@ -192,6 +237,45 @@ def test_resuming_needs_the_same_text(tmp_path):
         Trainer.resume(path, TEXT[:-1])
 
 
+def test_resuming_with_the_options_given_again_changes_nothing(tmp_path):
+    options = dict(learning_rate=0.01, learning_rate_decay=0.5, learning_rate_decay_after=0)
+    training = trainer(**options)
+    for _ in range(training.batches.train):
+        training.step()
+    resumed = Trainer.resume(training.save(tmp_path / "c"), TEXT, **SMALL, **options)
+    assert resumed.optimizer.learning_rate == training.optimizer.learning_rate == 0.005
+
+
+def test_resuming_with_another_learning_rate(tmp_path):
+    path = trainer().save(tmp_path / "c")
+    resumed = Trainer.resume(path, TEXT, learning_rate=0.5, decay_rate=0.9, max_epochs=3, grad_clip=1.0)
+    assert (resumed.optimizer.learning_rate, resumed.optimizer.alpha) == (0.5, 0.9)
+    assert (resumed.options.learning_rate, resumed.options.max_epochs, resumed.options.grad_clip) == (0.5, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "gru"}, {"rnn_size": 16}, {"num_layers": 1}, {"dropout": 0.5}, {"dtype": "float64"},
+        {"batch_size": 6}, {"seq_length": 9}, {"train_frac": 0.5}, {"seed": 4},
+    ],
+)  # fmt: skip
+def test_what_makes_the_model_or_the_batches_cannot_change_when_resuming(tmp_path, changed):
+    path = trainer().save(tmp_path / "c")
+    with pytest.raises(ArgumentError, match=f"keeps its {next(iter(changed))}, .*--init-from"):
+        Trainer.resume(path, TEXT, **changed)
+
+
+def test_a_checkpoint_without_the_state_of_a_training(tmp_path):
+    from nodegraph.io import checkpoint
+
+    arrays, data = checkpoint.load(trainer().save(tmp_path / "c"))
+    for without in ("iteration", "optimizer", "random", "validations"):
+        path = checkpoint.save(tmp_path / "d", arrays, {key: data[key] for key in data if key != without})
+        with pytest.raises(CheckpointError, match="does not hold all that a training needs"):
+            Trainer.resume(path, TEXT)
+
+
 def test_a_checkpoint_of_something_else(tmp_path):
     from nodegraph.io import checkpoint
 
@@ -205,6 +289,7 @@ def test_a_checkpoint_of_something_else(tmp_path):
     [
         {"rnn_size": 0}, {"num_layers": 0}, {"model": "transformer"}, {"learning_rate": -1}, {"dropout": 1.0},
         {"train_frac": 0.9, "val_frac": 0.2}, {"seq_length": 0}, {"dtype": "int8"}, {"learning_rate": float("nan")},
+        {"grad_clip": 0.0},
     ],
 )  # fmt: skip
 def test_senseless_options(options):
@@ -231,6 +316,7 @@ def test_sampling(model):
     argmax = "".join(sample(model, 20, prime="the quick bro", argmax=True))
     assert argmax == "".join(sample(model, 20, prime="the quick bro", temperature=1e-6))
     assert argmax.startswith("the quick brown")
+    assert argmax == "".join(sample(model, 20, prime="the quick bro", temperature=1e-320))
     assert len("".join(sample(model, 5))) == 5
 
 

@@ -187,6 +187,7 @@ def test_what_the_smallest_input_is_called():
     lambda: nn.SpatialSubSampling(1.5, 2, 2),
     lambda: nn.TemporalConvolution(3, 4, 0),
     lambda: nn.TemporalRowConvolution(3, 2, "1"),
+    lambda: nn.TemporalRowConvolution(3, 2, 1, "yes"),
     lambda: nn.VolumetricConvolution(1, 1, 1, 1, -1),
     lambda: nn.VolumetricFullConvolution(1, 1, 2, 2, 2, 1, 1, 1, 0, 0, 0, 1),
 ])
@@ -225,6 +226,26 @@ def test_paddings_not_given_follow_the_ones_given_in_convolutions_only():
     assert nn.VolumetricConvolution(1, 1, 3, 3, 3, 1, 1, 1, 2).windows.padding == (2, 2, 2)
     assert nn.VolumetricConvolution(1, 1, 3, 3, 3, 1, 1, 1, 2, 1).windows.padding == (2, 1, 1)
     assert nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 1, 1, 1, 2).windows.padding == (2, 0, 0)
+
+
+@pytest.mark.parametrize("with_none, without", [
+    (nn.SpatialConvolution(1, 1, 2, 3, None, 2, None, 1), nn.SpatialConvolution(1, 1, 2, 3, 1, 2, 0, 1)),
+    (nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, None), nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, 1)),
+    (nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, None, None, 1, None, 2),
+     nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, 1, 0, 1, 1, 2)),
+    (nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, None, None, 1),
+     nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, 0, 0, 1)),
+    (nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, None, 2), nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, 1, 2)),
+    (nn.TemporalRowConvolution(1, 2, None, None), nn.TemporalRowConvolution(1, 2)),
+    (nn.VolumetricConvolution(1, 1, 2, 2, 2, None, 2, 1, 1, None, 2),
+     nn.VolumetricConvolution(1, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2)),
+    (nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, None, 2, 1, None, 0, 1, None, 1),
+     nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, 1, 2, 1, 0, 0, 1, 0, 1)),
+])
+def test_none_stands_for_the_default(with_none, without):
+    shape = (1, 6, 6, 6)[: 1 + len(without.axes)] if not without.features_last else (6, 1)
+    assert vars(with_none.windows) == vars(without.windows)
+    assert with_none.output_shape(shape) == without.output_shape(shape)
 
 
 @pytest.mark.parametrize("stride, padding, dilation", [(1, 0, 1), (2, 1, 1), (3, 2, 2), (2, 0, 3)])

@@ -293,6 +293,7 @@ def test_too_small(module, shape, message):
         lambda: nn.SpatialFractionalMaxPooling(2, 2, 1.5, 1.5),
         lambda: nn.SpatialLPPooling(1, 0, 2, 2),
         lambda: nn.FeatureLPPooling(2, 0, 2),
+        lambda: nn.FeatureLPPooling(2, 1, 2, np.ones(2)),
     ],
 )
 def test_arguments_that_make_no_sense(build):

@@ -85,6 +85,14 @@ def test_interpolation_keeps_the_corners():
     np.testing.assert_allclose(y[:, ::8, ::12], x[:, ::3, ::4], atol=1e-6)
 
 
+@pytest.mark.parametrize("shape, larger", [((0, 4, 3, 3), (0, 1, 6, 6)), ((2, 4, 3, 0), (2, 1, 6, 0))])
+def test_pixel_shuffle_of_nothing(shape, larger):
+    module = nn.PixelShuffle(2)
+    y = module.forward(np.zeros(shape))
+    assert y.shape == larger
+    assert module.backward(np.zeros(shape), y).shape == shape
+
+
 def test_pixel_shuffle_like_pytorch():
     torch = pytest.importorskip("torch", reason="compares with PyTorch")
     x = RNG.standard_normal((2, 18, 2, 4))
@@ -118,6 +126,7 @@ def test_wrong_shapes(module, shape, message):
         lambda: nn.UpSampling(0),
         lambda: nn.UpSampling(1.5),
         lambda: nn.UpSampling(2, "cubic"),
+        lambda: nn.UpSampling(2, np.ones(2)),
         lambda: nn.UpSampling({"oheight": 3, "owidth": 4}),
         lambda: nn.UpSampling({"oheight": 3}, "linear"),
         lambda: nn.UpSampling({"oheight": 3, "owidth": 4, "height": 3}, "linear"),

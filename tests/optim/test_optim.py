@@ -140,6 +140,8 @@ def test_a_closure_must_return_a_loss(make):
     problem = Problem()
     with pytest.raises(InputError, match="must return the loss"):
         make(problem.pair).step(lambda: None)
+    with pytest.raises(ArgumentError, match="must be a function, got 3.5"):
+        make(problem.pair).step(3.5)
 
 
 @pytest.mark.parametrize("make", [m for n, m in ALL.items() if n[:3] not in ("NAG", "LBF", "CG")])
@@ -279,6 +281,8 @@ def test_parameters_that_cannot_be(parameters):
         ("SGD", {"learning_rates": np.ones(15)}),
         ("SGD", {"learning_rates": [1.0, np.ones(4), 1.0]}),
         ("SGD", {"learning_rates": 1.0}),
+        ("SGD", {"learning_rates": [None, 1.0, 1.0]}),
+        ("SGD", {"learning_rates": ["a", 1.0, 1.0]}),
         ("SGD", {"weight_decays": [-1, 0, 0]}),
         ("SGD", {"weight_decays": np.ones(16), "weight_decay": 0.1}),
         ("NAG", {"momentum": 0}),
@@ -301,6 +305,7 @@ def test_parameters_that_cannot_be(parameters):
         ("LBFGS", {"line_search": "armijo"}),
         ("LBFGS", {"line_search": 3}),
         ("LBFGS", {"line_search_options": {"c1": 1e-4}}),
+        ("LBFGS", {"line_search": "lswolfe", "line_search_options": np.ones(2)}),
         ("LBFGS", {"line_search": "lswolfe", "line_search_options": {"c3": 1e-4}}),
         ("LBFGS", {"line_search": "lswolfe", "line_search_options": {"c1": -1}}),
         ("CG", {"max_eval": 0}),
@@ -339,6 +344,7 @@ def test_the_learning_rate_may_change_between_steps():
         lambda state: None,
         lambda state: {**state, "optimizer": "SGD"},
         lambda state: {**state, "evaluations": None},
+        lambda state: {**state, "evaluations": -5},
         lambda state: {**state, "settings": {**state["settings"], "learning_rate": -1}},
         lambda state: {**state, "settings": {**state["settings"], "momentum": 0.9}},
         lambda state: {**state, "settings": {}},
@@ -511,7 +517,9 @@ def test_gradients_with_an_infinite_norm_stay():
 
 
 @pytest.mark.parametrize("clip", [optim.clip_gradients, optim.clip_gradient_norm])
-@pytest.mark.parametrize("arguments", [(np.zeros(2), 0), (np.zeros(2), -1), (np.zeros(2), None), (3.0, 1), ([3.0], 1)])
+@pytest.mark.parametrize(
+    "arguments", [(np.zeros(2), 0), (np.zeros(2), -1), (np.zeros(2), None), (3.0, 1), ([3.0], 1), (np.ones(2, int), 1)]
+)
 def test_clipping_refuses(clip, arguments):
     with pytest.raises(ArgumentError):
         clip(*arguments)
@@ -553,10 +561,15 @@ def test_optimisers_without_a_learning_rate_have_no_schedule(make):
     [
         lambda: optim.step_decay(-1),
         lambda: optim.step_decay(0.5, every=0),
+        lambda: optim.step_decay("0.5"),
         lambda: optim.exponential(0),
+        lambda: optim.exponential(None),
         lambda: optim.cosine(0),
         lambda: optim.cosine(3, lowest=-1),
+        lambda: optim.cosine(3, lowest="0"),
         lambda: optim.warm_up(0),
+        lambda: optim.Schedule(0.5, optim.exponential(0.5)),
+        lambda: optim.Schedule(optim.SGD(Problem().pair), optim.exponential(0.5), "0.1"),
     ],
 )
 def test_schedules_that_cannot_be(make):

@@ -339,7 +339,7 @@ def test_a_recurrent_inside_a_graph():
 
 def test_shapes_of_a_recurrent_are_those_of_a_step():
     picture = Picture(draw(Recurrent(gru.gru(65, 8, 1)), detail="shapes", input_shapes=[(50, 4), (4, 8)]))
-    assert picture.edge("one_hot", "Linear(65, 8)")["lines"] == ["(4, 65)"]
+    assert picture.edge("one_hot", "i2h_update_1")["lines"] == ["(4, 65)"]
     assert picture.notes == ["shapes are those of one step"]
 
 
