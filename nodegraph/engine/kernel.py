@@ -114,15 +114,23 @@ class KernelCode:
             gradients[Access(root, 0, columns)] = seed
         for access, entry in reversed(self._entries.items()):
             gradient = gradients.get(access, 0.0)
-            xs = [_Lazy(self, operand) for operand in entry.operands]
-            for operand, derivative in zip(entry.operands, entry.module.derivatives(xs, _Lazy(self, access))):
-                part = code.times(gradient, code.record(_resolved(derivative)))
+            xs = [Symbol(_Forward(operand)) for operand in entry.operands]
+            for operand, derivative in zip(entry.operands, entry.module.derivatives(xs, Symbol(_Forward(access)))):
+                part = code.times(gradient, code.record(self._fetched(derivative)))
                 gradients[operand] = code.add("add", gradients[operand], part) if operand in gradients else part
         for access in self._leaves:
             slot = ("into", self.number, access.base)
             self.backward.store(slot, access.offset, access.stride, gradients.get(access, 0.0))
         for access, place in self._saved.items():
             self.forward.store(("saved", self.number, access), 0, columns, place)
+
+    def _fetched(self, derivative: Any) -> Any:
+        """The recorded derivative with the forward values that it uses in their places."""
+        if not isinstance(derivative, Symbol):
+            return derivative
+        if isinstance(derivative.function, _Forward):
+            return Symbol(self.value_in_backward(derivative.function.access))
+        return Symbol(derivative.function, tuple(map(self._fetched, derivative.arguments)))
 
     def value_in_backward(self, access: Access) -> Any:
         """A forward value, loaded where it is stored, computed again where that is cheap, else saved by forward."""
@@ -157,27 +165,11 @@ class _Entry:
     cheap: bool
 
 
-class _Lazy(Symbol):
+@dataclass(frozen=True)
+class _Forward:
     """A forward value in a derivative's formula, which is fetched only if the formula uses it."""
 
-    def __init__(self, kernel: KernelCode, access: Access) -> None:
-        super().__init__(None)
-        self.kernel, self.access = kernel, access
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return Symbol(ufunc.__name__, inputs) if method == "__call__" and not options else NotImplemented
-
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        return Symbol(function.__name__, tuple(arguments)) if not options else NotImplemented
-
-
-def _resolved(value: Any) -> Any:
-    """The expression with the forward values that it uses in the places of the lazy ones."""
-    if isinstance(value, _Lazy):
-        return Symbol(value.kernel.value_in_backward(value.access))
-    if isinstance(value, Symbol):
-        return Symbol(value.function, tuple(_resolved(argument) for argument in value.arguments))
-    return value
+    access: Access
 
 
 def _is_cheap(formula: Any) -> bool:
