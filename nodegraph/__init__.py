@@ -5,8 +5,10 @@ from nodegraph.check import check_gradients
 from nodegraph.debug import debug
 from nodegraph.errors import NodegraphError
 from nodegraph.gmodule import GModule
+from nodegraph.history import History
 from nodegraph.io.files import load, save
 from nodegraph.node import Node, annotate_nodes, nest
 from nodegraph.random import seed
 from nodegraph.recurrent import Recurrent
+from nodegraph.sequences import pad_sequences, sequence_lengths, sequence_mask
 from nodegraph.unroll import unroll

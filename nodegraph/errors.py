@@ -24,6 +24,18 @@ class NodegraphError(Exception):
         error.__dict__.update(vars(self), located=True)
         return error
 
+    def __reduce__(self) -> tuple:
+        """For copies and other processes: the node goes as its place in the graph, where the copy finds it again."""
+        state = dict(vars(self))
+        if self.graph is not None:
+            state["node"] = self.graph.nodes.index(self.node)
+        return type(self), self.args, state
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        if self.graph is not None:
+            self.node = self.graph.nodes[state["node"]]
+
 
 class WiringError(NodegraphError, ValueError):
     """A graph that cannot be: something that is not a node, a loose end, a cycle."""
@@ -66,6 +78,10 @@ class DataError(NodegraphError, ValueError):
     """Data to train on that is missing, unreadable or too little."""
 
 
+class TrainingStopped(NodegraphError, RuntimeError):
+    """Training that went wrong, with advice."""
+
+
 class CheckpointError(NodegraphError, ValueError):
     """A file of saved parameters that is missing, damaged or does not fit."""
 
@@ -84,6 +100,10 @@ class T7Error(CheckpointError):
         message = message if len(message) <= self.longest else message[: self.longest] + "..."
         super().__init__(message if offset is None else f"{message} (at byte {offset})")
         self.message, self.offset = message, offset
+
+
+class ExportError(NodegraphError, ValueError):
+    """A model that another framework cannot express, or a framework that is not installed."""
 
 
 class DrawingError(NodegraphError, RuntimeError):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 import networkx as nx
 
 from nodegraph import table
-from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError
+from nodegraph.compiled_run import CompiledRun
+from nodegraph.debug import mode
+from nodegraph.engine.store import ProgramStore
+from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError, StateError
 from nodegraph.graph import forward_graph, forward_order
 from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
 from nodegraph.node import Node, as_nodes, short_place, user_line
+from nodegraph.tape import Tape
 
 
 class GModule(Module):
@@ -43,6 +48,7 @@ class GModule(Module):
         inputs, outputs = as_nodes(inputs, "GModule inputs"), as_nodes(outputs, "GModule outputs")
         self.arguments, self.where = ((), {}), user_line()
         self.hooks: list[tuple[Callable | None, Callable | None]] = []
+        self.store: ProgramStore | None = None
         self._set_nodes(forward_order(inputs, outputs), inputs, outputs)
 
     def _set_nodes(self, nodes: list[Node], inputs: tuple[Node, ...], outputs: tuple[Node, ...]) -> None:
@@ -52,6 +58,13 @@ class GModule(Module):
         self.input_places = [place[node] for node in inputs]
         self.output_places = [place[node] for node in outputs]
         self._given = {place: i for i, place in enumerate(self.input_places)}
+
+    def extended(self, nodes: list[Node], inputs: list[Node], outputs: list[Node]) -> GModule:
+        """A GModule of this one's nodes, in their places, and of further ones after them; the wiring is not checked."""
+        graph = GModule.__new__(GModule)
+        graph.arguments, graph.where, graph.hooks, graph.store = ((), {}), self.where, self.hooks, None
+        graph._set_nodes([*self.nodes, *nodes], tuple(inputs), tuple(outputs))
+        return graph
 
     # The graph
 
@@ -74,10 +87,44 @@ class GModule(Module):
 
     # Forward and backward
 
+    def compile(self) -> GModule:
+        """Run forward and backward as programs of the engine from now on; returns the GModule.
+
+        For each shape that comes up the graph becomes a flat list of products, fused kernels and calls of whatever else
+        there is, over arrays that are kept. It computes the same. While the graph is watched, and while debug mode
+        looks for NaN, it runs node by node as before.
+
+        >>> import numpy as np
+        >>> from nodegraph import nn
+        >>> x = nn.Identity()()
+        >>> gmodule = GModule(x, nn.Tanh()(nn.Linear(3, 2)(x))).compile()
+        >>> gmodule.forward(np.zeros((5, 3))).shape
+        (5, 2)
+        """
+        self.store = self.store or ProgramStore()
+        return self
+
     def update_output(self, input: Any) -> Any:
+        if self.store is not None and not self.hooks and not mode.stop_at_nan:
+            self.saved = CompiledRun(self, self._one_for_each_input(input, table.describe))
+            if self.saved.made:
+                self.output = self.saved.output
+                return self.output
         self.saved = Tape(self.nodes)
-        self.output = self._walk(input, table.describe, self._run_node)
+        self.output = self.run(input, self.saved)
         return self.output
+
+    def run(self, input: Any, tape: Tape) -> Any:
+        """Run node by node, onto a tape; gives the output."""
+
+        def run_node(place: int, node: Node, input: Any) -> Any:
+            call = tape.calls[place] = Call(node.module, input)
+            for forward, _ in self.hooks:
+                if forward:
+                    forward(node, call)
+            return call.output
+
+        return self._walk(input, table.describe, run_node)
 
     def output_shape(self, shape: Any) -> Any:
         """The shapes of the outputs for those of the inputs; checks every node on the way."""
@@ -87,15 +134,6 @@ class GModule(Module):
 
     def check_input(self, input: Any) -> None:
         pass
-
-    def _run_node(self, place: int, node: Node, input: Any) -> Any:
-        call = Call(node.module, input)
-        self.saved.calls[place] = call
-        if self.hooks:
-            for forward, _ in self.hooks:
-                if forward:
-                    forward(node, call)
-        return call.output
 
     def _walk(self, input: Any, describe: Callable[[Any], str], step: Callable[[int, Node, Any], Any]) -> Any:
         """Go through the nodes in order, each with what its parents gave; the one walk for values and for shapes."""
@@ -132,16 +170,26 @@ class GModule(Module):
             got = " and ".join(f"{describe(part)} from {parent}" for part, parent in zip(value, parents))
         else:
             got = describe(value) + (f" from {parents[0]}" if len(parents) == 1 else "")
-        return self._error_of(node, error, got)
+        return self.error_of(node, error, got)
 
-    def _error_of(self, node: Node, error: Exception, got: str) -> NodegraphError:
+    def error_of(self, node: Node, error: Exception, got: str) -> NodegraphError:
+        """The error to raise instead, with the node named."""
         error = locate(error, node.describe(), got)
         if error.node is None:
             error.node, error.graph = node, self
         return error
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
-        tape = self.ran()
+        run = self.ran()
+        if isinstance(run, CompiledRun) and mode.stop_at_nan:
+            with suppress(StateError):
+                run = self.saved = run.tape(self)  # Only node by node one sees where a NaN comes up.
+        compiled = isinstance(run, CompiledRun)
+        self.grad_input = run.backward(grad_output) if compiled else self.run_backward(grad_output, run)
+        return self.grad_input
+
+    def run_backward(self, grad_output: Any, tape: Tape) -> Any:
+        """The gradient of the input of a run node by node, which left this tape."""
         pending: list[Any] = [None] * len(self.nodes)
         for place, gradient in zip(self.output_places, parts_for(self.output_places, grad_output)):
             pending[place] = table.add(pending[place], gradient)
@@ -155,8 +203,7 @@ class GModule(Module):
             else:
                 for parent, part in zip(parents, parts_for(parents, gradient)):
                     pending[parent] = table.add(pending[parent], part)
-        self.grad_input = grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
-        return self.grad_input
+        return grad_inputs[0] if len(grad_inputs) == 1 else grad_inputs
 
     def run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
         """The gradient of a node's input; an error names the node."""
@@ -166,7 +213,7 @@ class GModule(Module):
                 expected, got = table.describe(call.input), table.describe(grad_input)
                 raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
         except Exception as error:
-            raise self._error_of(node, error, "gradient " + table.describe(grad_output))
+            raise self.error_of(node, error, "gradient " + table.describe(grad_output))
         if self.hooks:
             for _, backward in self.hooks:
                 if backward:
@@ -174,7 +221,11 @@ class GModule(Module):
         return grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        for node, call in self.ran():
+        run = self.ran()
+        if isinstance(run, CompiledRun):
+            run.accumulate(scale)
+            return
+        for node, call in run:
             self.accumulate_node([call], scale, node)
 
     def accumulate_node(self, calls: list[Call], scale: float, node: Node) -> None:
@@ -182,14 +233,14 @@ class GModule(Module):
         try:
             accumulate_jointly(calls, scale)
         except Exception as error:
-            raise self._error_of(node, error, "gradient " + table.describe(calls[0].grad_output))
+            raise self.error_of(node, error, "gradient " + table.describe(calls[0].grad_output))
 
     # Looking inside
 
     @property
     def tape(self) -> Tape | None:
         """The calls of the last run, for each node; None before the first."""
-        return self.saved
+        return self.saved.tape(self) if isinstance(self.saved, CompiledRun) else self.saved
 
     def watch(self, forward: Callable | None = None, backward: Callable | None = None) -> Watch:
         """Have `forward(node, call)` called after each node's forward, `backward(node, call)` after its backward.
@@ -266,26 +317,6 @@ class GModule(Module):
             lines.append(f"  {reference(node)}: {inner}" + (f" <- {source}" if source else ""))
         outputs = ", ".join(reference(node) for node in self.outputs)
         return "\n".join(["GModule(", *lines, f"  -> {outputs}", ")"])
-
-
-class Tape:
-    """What one run of a graph left: for each node a call with its input, output, grad_output and grad_input.
-
-    Look up a node by itself, by its name, or go through all of them in order.
-    """
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self.nodes = nodes
-        self.calls: list[Any] = [None] * len(nodes)
-
-    def __getitem__(self, node: Node | str) -> Call:
-        for candidate, call in self:
-            if candidate is node or candidate.name == node:
-                return call
-        raise ArgumentError(f"no node {node!r} in this run")
-
-    def __iter__(self) -> Iterator[tuple[Node, Call]]:
-        return zip(self.nodes, self.calls)
 
 
 class Watch:

@@ -14,8 +14,9 @@ def forward_order(inputs: tuple[Node, ...], outputs: tuple[Node, ...]) -> list[N
     Raises WiringError for a cycle, an unused input, an input that has parents, a node that hangs loose.
     """
     nodes = _depth_first(outputs)
-    _check_inputs(inputs, set(nodes))
-    _check_loose_ends(nodes)
+    used = set(nodes)
+    _check_inputs(inputs, nodes, used)
+    _check_loose_ends(nodes, used)
     return nodes
 
 
@@ -27,46 +28,66 @@ def forward_graph(nodes: list[Node]) -> nx.DiGraph:
     graph = nx.DiGraph()
     graph.add_nodes_from(nodes)
     for node in nodes:
+        positions: dict[Node, list[int]] = {}
         for position, parent in enumerate(node.parents):
-            if not graph.has_edge(parent, node):
-                graph.add_edge(parent, node, positions=[])
-            graph.edges[parent, node]["positions"].append(position)
+            positions.setdefault(parent, []).append(position)
+        graph.add_edges_from((parent, node, {"positions": places}) for parent, places in positions.items())
     return graph
 
 
 def _depth_first(outputs: tuple[Node, ...]) -> list[Node]:
-    above = nx.DiGraph()
-    pending = list(outputs)
+    """The nodes above the outputs, each after its parents. No recursion, for a graph may be deeper than Python's stack.
+
+    `path` leads from an output up to the node that is being visited; a parent that lies on it closes a cycle.
+    """
+    done: dict[Node, None] = {}
+    path: dict[Node, None] = {}
+    pending = list(reversed(outputs))
     while pending:
-        node = pending.pop()
-        if node not in above or not above.nodes[node]:
-            above.add_node(node, visited=True)
-            above.add_edges_from((node, parent) for parent in node.parents)
-            pending.extend(node.parents)
-    if not nx.is_directed_acyclic_graph(above):
-        cycle = [node.describe() for node, _ in nx.find_cycle(above)]
-        raise WiringError("the graph has a cycle: " + " takes the output of ".join([*cycle, cycle[0]]))
-    sink = object()
-    above.add_edges_from((sink, node) for node in outputs)
-    return list(nx.dfs_postorder_nodes(above, sink))[:-1]
+        node = pending[-1]
+        if node in done:
+            pending.pop()
+        elif node in path:
+            del path[pending.pop()]
+            done[node] = None
+        else:
+            path[node] = None
+            for parent in reversed(node.parents):
+                if parent in path:
+                    raise _cycle([*path][[*path].index(parent) :])
+                if parent not in done:
+                    pending.append(parent)
+    return list(done)
 
 
-def _check_inputs(inputs: tuple[Node, ...], used: set[Node]) -> None:
-    for position, node in enumerate(inputs):
-        if node in inputs[:position]:
+def _cycle(nodes: list[Node], most: int = 8) -> WiringError:
+    """The error for nodes each of which takes the output of the next, and the last that of the first."""
+    if len(nodes) <= most:
+        names = [node.describe() for node in nodes]
+    else:
+        first, last = nodes[: most // 2], nodes[-most // 2 :]
+        left_out = f"{len(nodes) - most} more nodes, the last of which"
+        names = [*(node.describe() for node in first), left_out, *(node.describe() for node in last)]
+    return WiringError("the graph has a cycle: " + " takes the output of ".join([*names, names[0]]))
+
+
+def _check_inputs(inputs: tuple[Node, ...], nodes: list[Node], used: set[Node]) -> None:
+    given: set[Node] = set()
+    for node in inputs:
+        if node in given:
             raise WiringError(f"{node.describe()} is given twice among the graph's inputs")
+        given.add(node)
         if node.parents:
             parent = node.parents[0].short()
             raise WiringError(f"{node.describe()} is given as an input of the graph, but takes the output of {parent}")
         if node not in used:
             raise WiringError(f"the input {node.describe()} is not used: no output of the graph depends on it")
-    for node in used:
-        if not node.parents and node not in inputs and not node.module.source:
+    for node in nodes:
+        if not node.parents and node not in given and not node.module.source:
             raise WiringError(f"{node.describe()} has no parents, and it is missing among the graph's inputs")
 
 
-def _check_loose_ends(nodes: list[Node]) -> None:
-    used = set(nodes)
+def _check_loose_ends(nodes: list[Node], used: set[Node]) -> None:
     for node in nodes:
         for child in node.children:
             if child in used:

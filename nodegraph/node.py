@@ -13,6 +13,7 @@ from nodegraph.errors import ArgumentError, WiringError
 if TYPE_CHECKING:
     from nodegraph.nn.module import Module
 
+
 class Node:
     """A module applied to the outputs of other nodes.
 
@@ -76,6 +77,12 @@ class Node:
         self.annotations.update({key: value for key, value in given.items() if value is not None})
         return self
 
+    def copy(self, parents: tuple[Node, ...]) -> Node:
+        """A node of the same module, place and annotations, wired from other parents."""
+        copy = Node(self.module, parents, self.part)
+        copy.annotations, copy.where = dict(self.annotations), self.where
+        return copy
+
     def describe(self) -> str:
         """The node in a sentence: class, name, and where it was wired."""
         if self.part:
@@ -116,17 +123,18 @@ def as_parents(name: str, arguments: tuple[Any, ...]) -> tuple[Node, ...]:
 
 def as_nodes(value: Any, taker: str, hint: str = "") -> tuple[Node, ...]:
     """A node or a list of nodes as a tuple; WiringError for anything else, in terms of the call `taker`."""
-    place = f"{taker} at {short_place(user_line())}"
     if isinstance(value, Node):
         return (value,)
     if not isinstance(value, (list, tuple)):
-        raise WiringError(f"{place} got {_refusal(value)}")
-    if not value:
-        raise WiringError(f"{place} got an empty list{hint}")
-    for i, node in enumerate(value):
-        if not isinstance(node, Node):
-            raise WiringError(f"{place} got {_refusal(node, f' at position {i}')}")
-    return tuple(value)
+        problem = _refusal(value)
+    elif not value:
+        problem = f"an empty list{hint}"
+    else:
+        strangers = [(i, node) for i, node in enumerate(value) if not isinstance(node, Node)]
+        if not strangers:
+            return tuple(value)
+        problem = _refusal(strangers[0][1], f" at position {strangers[0][0]}")
+    raise WiringError(f"{taker} at {short_place(user_line())} got {problem}")
 
 
 def check_settings(name: str, arguments: list[Any]) -> None:

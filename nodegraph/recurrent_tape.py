@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nodegraph import table
-from nodegraph.engine.store import LoopStore
+from nodegraph.debug import mode
+from nodegraph.engine.store import ProgramStore
 from nodegraph.errors import ArgumentError, NodegraphError, StateError
 from nodegraph.gmodule import parts_for
 from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
 from nodegraph.over_time import GradientSeries, OverTime, Series, merge, separate, step
-from nodegraph.random import get_state, set_state
+from nodegraph.random import get_state
+from nodegraph.replay import replayed
 from nodegraph.schedule import Stage
 
 if TYPE_CHECKING:
@@ -24,13 +27,13 @@ if TYPE_CHECKING:
 class RecurrentTape:
     """One run of a cell over time.
 
-    A node has one call for all steps, or a list of calls, one a step; a loop that is compiled has no calls. With
-    `store` loops run compiled where they can be.
+    A node has one call for all steps, or a list of calls, one a step; the nodes of a stage that is compiled have none.
+    With `store` stages run compiled where they can be.
     """
 
-    def __init__(self, wiring: Wiring, steps: int, store: LoopStore | None = None) -> None:
+    def __init__(self, wiring: Wiring, steps: int, store: ProgramStore | None = None) -> None:
         self.wiring, self.steps, self.cell = wiring, steps, wiring.cell
-        self.store, self.loops = store, {}
+        self.store, self.programs = store, {}
         self.nodes, self.parents = self.cell.nodes, self.cell.parent_places
         self.calls: list[Any] = [None] * len(self.nodes)
         self.values: list[Any] = [None] * len(self.nodes)
@@ -47,20 +50,13 @@ class RecurrentTape:
 
         Changes neither the random numbers nor the running averages. StateError if it comes to something else.
         """
-        random, buffers = get_state(), self.cell.named_parameters("buffer")
-        before = {path: array.copy() for path, array in buffers.items()}
-        set_state(self.random)
         run = RecurrentTape(self.wiring, self.steps)
-        try:
+        with replayed(self.cell, self.random):
             run.forward(self.xs, self.states)
             if self.given is not None:
                 run.backward(*self.given)
-        finally:
-            set_state(random)
-            for path, array in buffers.items():
-                array[...] = before[path]
         for place in self.cell.output_places:
-            if not _about_equal(run.values[place].stacked, self.values[place].stacked):
+            if not table.about_equal(run.values[place].stacked, self.values[place].stacked):
                 raise StateError("the parameters or the input are no longer those of the run: look at it before a step")
         return run
 
@@ -69,20 +65,73 @@ class RecurrentTape:
     def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
         self.xs, self.states, self.given, self.random = xs, states, None, get_state()
         for stage in self.wiring.stages:
-            loop = self.store.lend(self, stage) if stage.loop and self.store is not None else None
-            if loop is not None:
-                self.loops[stage] = loop
-                loop.forward(self)
-            elif stage.loop:
+            if self.store is not None and self._compiled(stage):
+                continue
+            if stage.loop:
                 self._loop(stage)
             else:
                 for place in stage.places:
                     self._once(place)
         outputs = self.cell.output_places
         sequences = [self.values[outputs[i]].stacked for i in self.wiring.sequences]
-        if self.loops:
+        if self.programs:
             sequences = table.map(_owned, sequences)
         return sequences, [table.map(np.array, self.values[place].at(self.steps - 1)) for place in self.wiring.feeder]
+
+    def _compiled(self, stage: Stage) -> bool:
+        """Run a stage as a program, if it can be one: a loop step by step, others for the rows of all steps at once."""
+        wiring, inside = self.wiring, set(stage.places)
+        read = {parent for place in stage.places for parent in self.parents[place]} - inside
+        sources = {("outside", place): self.values[place] for place in sorted(read)}
+        fed = {place: wiring.feeder[k] for place, k in wiring.state_of.items() if place in inside and stage.loop}
+        given = [place for place in stage.places if place in wiring.sequence_of or place in wiring.state_of]
+        feeders = {wiring.feeder[wiring.state_of[place]] for place in given if place in wiring.state_of}
+        if feeders & inside and not stage.loop:
+            return False
+        sources |= {("input", place): self._source(place) for place in given if place not in fed}
+        returned = self._read_outside(stage)
+        if stage.loop:
+            first = {key: series.at(0) for key, series in sources.items()}
+            states = {("input", place): self.states[wiring.state_of[place]] for place in fed}
+            program = self.store.lend(self, self.cell, stage.places, {**first, **states}, fed, returned, self.steps)
+            if program is None:
+                return False
+            inputs = {key: series.stacked for key, series in sources.items()}
+            values = program.forward({**inputs, **states}, self._at_step)
+        else:
+            if any(_shapes_differ(series.at(0)) for series in sources.values()):
+                return False
+            inputs = {key: merge(series.stacked) for key, series in sources.items()}
+            program = self.store.lend(
+                self, self.cell, stage.places, inputs, {}, returned, 1, lambda: self._all_merge(stage, sources)
+            )
+            if program is None:
+                return False
+            values = program.forward(_as_one_step(inputs), _as_it_is)
+            values = {place: separate(_of_one_step(value), self.steps) for place, value in values.items()}
+        self.programs[stage] = program
+        for place, value in values.items():
+            self.values[place] = Series(stacked=value)
+        return True
+
+    def _read_outside(self, stage: Stage) -> list[int]:
+        """The nodes of a stage whose values others want."""
+        inside = set(stage.places)
+        wanted = {parent for place, parents in enumerate(self.parents) if place not in inside for parent in parents}
+        wanted |= {*self.cell.output_places, *self.wiring.feeder}
+        return sorted(wanted & inside)
+
+    def _all_merge(self, stage: Stage, sources: dict[tuple[str, int], Series]) -> bool:
+        """Whether every node of a stage may run once for the rows of all steps."""
+        shapes = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "outside"}
+        given = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "input"}
+        for place in stage.places:
+            parents = [shapes[parent] for parent in self.parents[place]]
+            shape = given[place] if place in given else parents[0] if len(parents) == 1 else parents
+            if not self._merges(self.nodes[place].module, shape):
+                return False
+            shapes[place] = self.nodes[place].module.output_shape(shape)
+        return True
 
     def _once(self, place: int) -> None:
         module, source = self.nodes[place].module, self._source(place)
@@ -169,6 +218,9 @@ class RecurrentTape:
 
     def backward(self, sequences: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
         """The gradients of the sequence inputs and of the initial states, for those of what forward gave."""
+        if mode.stop_at_nan and self.programs:
+            with suppress(StateError):
+                self.__dict__.update(self._replayed().__dict__)  # Only node by node one sees where a NaN comes up.
         self.given, self.constant = (sequences, states), self._without_gradient()
         self.gradients = [GradientSeries(self.steps) for _ in self.nodes]
         self.grad_xs: list[Any] = [None] * len(self.xs)
@@ -178,8 +230,8 @@ class RecurrentTape:
         for place, gradient in zip(self.wiring.feeder, states):
             self.gradients[place].add_at(self.steps - 1, gradient)
         for stage in reversed(self.wiring.stages):
-            if stage in self.loops:
-                self.loops[stage].backward(self)
+            if stage in self.programs:
+                self._compiled_backward(stage)
             elif stage.loop:
                 self._loop_backward(stage)
             else:
@@ -187,7 +239,24 @@ class RecurrentTape:
                     self._once_backward(place)
         grad_states = [table.fill(g, state) for g, state in zip(self.grad_states, self.states)]
         grad_xs = [table.fill(g, x) for g, x in zip(self.grad_xs, self.xs)]
-        return [_owned(g) for g in grad_xs] if self.loops else grad_xs, grad_states
+        return table.map(_owned, grad_xs) if self.programs else grad_xs, grad_states
+
+    def _compiled_backward(self, stage: Stage) -> None:
+        program, steps = self.programs[stage], self.steps
+        wanted = {place: self.gradients[place] for place in self._read_outside(stage)}
+        gradients = {place: g.stacked(self.values[place]) for place, g in wanted.items() if not g.empty}
+        located = self._at_step if stage.loop else _as_it_is
+        if not stage.loop:
+            gradients = _as_one_step({place: merge(gradient) for place, gradient in gradients.items()})
+        for (kind, place), gradient in program.backward(gradients, located).items():
+            if not stage.loop:
+                gradient = separate(_of_one_step(gradient), steps)
+            if kind == "outside":
+                self.gradients[place].add(gradient)
+            elif stage.loop and place in self.wiring.state_of:
+                self.grad_states[self.wiring.state_of[place]] = gradient
+            else:
+                self._pass_on(place, gradient)
 
     def _without_gradient(self) -> set[int]:
         """The nodes that nothing trained or real-valued comes before, such as one-hot rows of integer indices."""
@@ -277,26 +346,35 @@ class RecurrentTape:
 
     def accumulate(self, scale: float) -> None:
         """Add to the gradients of all parameters, for all steps of a node at once where its module allows it."""
-        for loop in self.loops.values():
-            loop.accumulate(scale)
+        for program in self.programs.values():
+            program.accumulate(scale)
         for node, calls in zip(self.nodes, self.calls):
             if calls is None:
                 continue
             self.cell.accumulate_node([calls] if isinstance(calls, Call) else calls, scale, node)
 
 
-def _about_equal(a: Any, b: Any) -> bool:
-    """Whether two values differ by no more than rounding does."""
-    for x, y in zip(table.leaves(a), table.leaves(b)):
-        tolerance = 1e-4 if x.dtype == np.float32 else 1e-9
-        if not np.allclose(x, y, rtol=tolerance, atol=tolerance * np.abs(y).max(initial=0), equal_nan=True):
-            return False
-    return True
-
-
 def _owned(array: np.ndarray) -> np.ndarray:
-    """The array, copied if it is a view, for it may be one of an array that a compiled loop will write into."""
+    """The array, copied if it is a view, for it may be one of an array that a program will write into."""
     return array if array.base is None else array.copy()
+
+
+def _as_it_is(error: Exception, t: int) -> Exception:
+    return error
+
+
+def _as_one_step(values: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: table.map(lambda leaf: None if leaf is None else leaf[None], value) for key, value in values.items()}
+
+
+def _of_one_step(value: Any) -> Any:
+    return table.map(lambda leaf: None if leaf is None else leaf[0], value)
+
+
+def _shapes_differ(value: Any) -> bool:
+    """Whether a value is not made of arrays that have one number of rows."""
+    shapes = list(_shapes(table.shape(value)))
+    return not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes)
 
 
 def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:

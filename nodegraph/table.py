@@ -43,15 +43,22 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def as_value(value: Any) -> Any:
-    """The value with numbers as arrays; anything but real numbers, in arrays or tables of them, is refused."""
+    """The value with numbers as arrays; anything but real numbers, in arrays or tables of them, is refused.
+
+    Integers of fewer than 64 bits, such as the bytes of an image, become int64: else a sum of them would overflow, and
+    NumPy would take their exponential in float16. Booleans, which are masks, stay what they are.
+
+    >>> as_value(np.array([200, 100], np.uint8)) * 2
+    array([400, 200])
+    """
     if is_table(value):
         return [as_value(part) for part in value]
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "fiub":
             raise InputError(f"expected an array of real numbers, got one of {value.dtype}")
-        return value
+        return value.astype(np.int64) if value.dtype.kind in "iu" and value.dtype.itemsize < 8 else value
     if isinstance(value, (int, float, np.generic)):
-        return np.asarray(value)
+        return as_value(np.asarray(value))
     raise InputError(f"expected a NumPy array or a list of them, got {type(value).__name__}")
 
 
@@ -61,6 +68,8 @@ def shape(value: Any) -> Any:
     >>> shape([np.zeros((2, 3)), [np.zeros(4)]])
     [(2, 3), [(4,)]]
     """
+    if type(value) is np.ndarray:
+        return value.shape
     if is_table(value):
         return [shape(part) for part in value]
     return np.shape(value)
@@ -129,6 +138,15 @@ def fits(gradient: Any, value: Any) -> bool:
     if is_table(gradient) and is_table(value):
         return len(gradient) == len(value) and all(fits(g, v) for g, v in zip(gradient, value))
     return same_structure(gradient, value)
+
+
+def about_equal(a: Any, b: Any) -> bool:
+    """Whether two values of one structure differ by no more than rounding does."""
+    for x, y in zip(leaves(a), leaves(b)):
+        tolerance = 1e-4 if x.dtype == np.float32 else 1e-9
+        if not np.allclose(x, y, rtol=tolerance, atol=tolerance * np.abs(y).max(initial=0), equal_nan=True):
+            return False
+    return True
 
 
 def describe(value: Any) -> str:

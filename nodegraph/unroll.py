@@ -52,8 +52,7 @@ def _copy_nodes(cell: GModule, sources: list[Node] | Node, t: int) -> list[Node]
     copies: dict[Node, Node] = {}
     for node in cell.nodes:
         parents = [source_of[node]] if node in source_of else [copies[parent] for parent in node.parents]
-        copy = Node(node.module, tuple(parents), node.part)
-        copy.annotations, copy.where = dict(node.annotations), node.where
+        copy = node.copy(tuple(parents))
         if node.name:
             copy.annotate(name=f"{node.name} {t}")
         copy.annotations["step"] = t

@@ -97,6 +97,10 @@ EXAMPLES = {
     "ZipTableOneToMany": lambda: (nn.ZipTableOneToMany(), [numbers(3, 4), two(2, 2)]),
     "Index": lambda: (nn.Index(0), [numbers(3, 4), np.array([2, 0, 2])]),
     "MaskedSelect": lambda: (nn.MaskedSelect(), [numbers(2, 3), np.array([[True, False, True], [False, False, True]])]),
+    "Where": lambda: (nn.Where(), [np.array([[1, 0, 1], [0, 0, 1]]), *two(2, 3)]),
+    # Steps of sequences
+    "Reverse": lambda: (nn.Reverse(), [numbers(4, 3, 2), np.array([4, 2, 0])]),
+    "Last": lambda: (nn.Last(), [numbers(4, 3, 2), np.array([4, 2, 0])]),
     # Shapes
     "Collapse": lambda: (nn.Collapse(2), numbers(2, 3, 4)),
     "Contiguous": lambda: (nn.Contiguous(), numbers(3, 4)),

@@ -8,28 +8,29 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
-from nodegraph.gmodule import Tape
 from nodegraph.nn.module import Call
 from nodegraph.recurrent_tape import OverTime, RecurrentTape
+from nodegraph.tape import Tape
 
 
 @dataclass
 class Run:
     """One module's part in a run. Over time, output and gradient are stacked; `shape` is that of one step.
 
-    `inside` is what the module kept of the modules inside it.
+    `inside` is what the module kept of the modules inside it, `calls` its call; over time one for all steps, or a list.
     """
 
     output: Any
     grad_output: Any
     shape: Any
     inside: Any = None
+    calls: Call | list[Call] | None = None
 
     @classmethod
     def of_call(cls, call: Call | None) -> Run | None:
         if call is None:
             return None
-        return cls(call.output, call.grad_output, table.shape(call.output), call._frame.saved)
+        return cls(call.output, call.grad_output, table.shape(call.output), call._frame.saved, call)
 
     @classmethod
     def of_input(cls, call: Call | None) -> Run | None:
@@ -42,7 +43,26 @@ class Run:
             return None
         values, last = OverTime(calls, steps), calls if isinstance(calls, Call) else calls[-1]
         grad_output = None if last.grad_output is None else values.grad_output
-        return cls(values.output, grad_output, _of_one_step(table.shape(values.output)), last._frame.saved)
+        shape = _of_one_step(table.shape(values.output))
+        return cls(values.output, grad_output, shape, InsideOverTime(calls, steps), calls)
+
+
+class InsideOverTime:
+    """What a module kept over time of the modules inside it: for each of them one call for all steps, or a list."""
+
+    def __init__(self, calls: Call | list[Call], steps: int) -> None:
+        self.steps = steps
+        if isinstance(calls, Call):
+            self.calls = calls_inside(calls._frame.saved)
+        else:
+            self.calls = [list(of_one) for of_one in zip(*(calls_inside(call._frame.saved) for call in calls))]
+
+
+def calls_inside(kept: Any) -> list[Call]:
+    """The calls of the modules inside one that kept this of its own call."""
+    if isinstance(kept, Tape):
+        return kept.calls
+    return kept if isinstance(kept, list) and all(isinstance(call, Call) for call in kept) else []
 
 
 def runs_inside(kept: Any, n: int) -> list[Run | None]:
@@ -50,13 +70,11 @@ def runs_inside(kept: Any, n: int) -> list[Run | None]:
     if isinstance(kept, RecurrentTape):
         if None in kept.calls:
             kept = kept._replayed()  # a compiled loop keeps no values of the nodes inside it
+        found = [Run.over_time(calls, kept.steps) for calls in kept.calls[:n]]  # a masked one has more nodes
+    elif isinstance(kept, InsideOverTime):
         found = [Run.over_time(calls, kept.steps) for calls in kept.calls]
-    elif isinstance(kept, Tape):
-        found = [Run.of_call(call) for call in kept.calls]
-    elif isinstance(kept, list) and all(isinstance(call, Call) for call in kept):
-        found = [Run.of_call(call) for call in kept]
     else:
-        found = []
+        found = [Run.of_call(call) for call in calls_inside(kept)]
     return found if len(found) == n else [None] * n
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 
 from nodegraph import nn
 from nodegraph.gmodule import GModule
 from nodegraph.nn.parametric import size
-from nodegraph.nn.view import array, axis_of, integer
 from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
 
@@ -46,7 +42,7 @@ def stacked(make: MakeCell, input_size: int, rnn_size: int, n: int) -> GModule:
     return GModule(inputs, outputs)
 
 
-def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1) -> GModule:
+def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1, masked: bool = False) -> GModule:
     """`n` layers that read whole sequences forwards and backwards, each with two cells of its own.
 
     `[xs, states...]` -> `[hs, final states...]`, where xs is (steps, batch, input_size). With the forward cell's hidden
@@ -56,7 +52,8 @@ def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1) ->
 
     so hs is (steps, batch, 2 rnn_size), and a layer above the first takes that. The states stand in the order of the
     layers, in each those of the forward cell first. As it needs the end of the sequence at its beginning, it is no cell
-    to be put into `Recurrent`: it has its own inside.
+    to be put into `Recurrent`: it has its own inside. With `masked` the input has one more entry, the last: lengths or
+    a mask, as in `Recurrent`, and the backward cell begins at each sequence's own end.
 
     >>> from nodegraph.models.variants import gru_cell
     >>> network = bidirectional(gru_cell, 3, 2)
@@ -70,37 +67,21 @@ def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1) ->
     """
     hs = nn.Identity()().annotate(name="xs")
     inputs, final = [hs], []
+    mask = [nn.Identity()().annotate(name="mask")] if masked else []
     for number in range(1, size(n, "n") + 1):
         both = []
         for direction in ("forward", "backward"):
             cell = make(input_size if number == 1 else 2 * rnn_size, rnn_size)
             name = f"{direction}_{number}"
             states = state_inputs(cell, name)
-            xs = hs if direction == "forward" else Reverse(0)(hs)
-            following = parts(Recurrent(cell)([xs, *states]).annotate(name=name), 1 + len(states))
-            both.append(following[0] if direction == "forward" else Reverse(0)(following[0]))
+            xs = hs if direction == "forward" else nn.Reverse()([hs, *mask])
+            run = Recurrent(cell, masked=masked)([xs, *states, *mask]).annotate(name=name)
+            following = parts(run, 1 + len(states))
+            both.append(following[0] if direction == "forward" else nn.Reverse()([following[0], *mask]))
             inputs += states
             final += following[1:]
         hs = nn.JoinTable(2)(both).annotate(name=f"hs_{number}")
-    return GModule(inputs, [hs, *final])
-
-
-class Reverse(nn.ViewModule):
-    """The slices along an axis in the opposite order, such as a sequence from its end: the shape stays.
-
-    >>> Reverse(0).forward(np.array([1.0, 2.0, 3.0]))
-    array([3., 2., 1.])
-    """
-
-    def __init__(self, axis: int) -> None:
-        self.axis = integer(axis, "axis")
-
-    def view(self, input: Any) -> np.ndarray:
-        x = array(input)
-        return np.flip(x, axis_of(self.axis, x.ndim))
-
-    def rowwise(self, shape: Any) -> bool:
-        return axis_of(self.axis, len(shape)) > 0
+    return GModule([*inputs, *mask], [hs, *final])
 
 
 def state_inputs(cell: GModule, suffix: str) -> list[Node]:

@@ -45,7 +45,7 @@ class Code:
             if isinstance(value.function, Place) or not value.arguments:
                 return value.function
             arguments = [self.record(argument) for argument in value.arguments]
-            inner = _argument_of_sigmoid(value)
+            inner = argument_of_sigmoid(value)
             if inner is not None:
                 return self.add("sigmoid", self.record(inner))
             if value.function not in FUNCTIONS:
@@ -90,7 +90,7 @@ def _is(argument: Any, number: float) -> bool:
     return not isinstance(argument, Place) and argument == number
 
 
-def _argument_of_sigmoid(value: Symbol) -> Any:
+def argument_of_sigmoid(value: Symbol) -> Any:
     """u where the expression is 1 / (1 + exp(-u)), which kernels compute in one go; else None."""
     if value.function not in ("divide", "true_divide") or isinstance(value.arguments[0], Symbol):
         return None

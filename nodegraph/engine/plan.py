@@ -1,9 +1,10 @@
-"""Plan: what a loop over time steps has to compute, found once from the nodes of the loop and the shapes at one step.
+"""Plan: what a graph has to compute, found once from its nodes and the shapes at one step.
 
-Every value at a node is followed to where its elements come from. A *base* is an array that is computed (by a
-pointwise module or a Linear) or comes from outside (a state, or a node before the loop); a view computes nothing, its
-elements are elements of bases. Elements are followed as numbers, one for each element of each base, through the
-views' own `view` methods, so that any view works as any other.
+Every value at a node is followed to where its elements lie. A *base* is an array that is computed (by a pointwise
+module, a product, or the call of any other module) or comes from outside; a view computes nothing, its elements are
+elements of bases. Views are followed by NumPy itself: each base has a stand-in, an array of zeros of its shape and one
+byte an element, the modules' own `view` methods are applied to it, and address and strides of what they give tell
+which elements were taken.
 """
 
 from __future__ import annotations
@@ -16,15 +17,34 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
+from nodegraph.nn.arithmetic import CAddTable, CMulTable
+from nodegraph.nn.container import Sequential
+from nodegraph.nn.dropout import Dropout
+from nodegraph.nn.elementwise_weights import CAdd, CMul
 from nodegraph.nn.linear import Linear
 from nodegraph.nn.module import Module
 from nodegraph.nn.pointwise import Pointwise
 from nodegraph.nn.tables import Part
 from nodegraph.nn.view import Identity, ViewModule
+from nodegraph.node import Node
+
+Key = tuple[Any, ...]
+"""Where a base comes from: ("input", place), ("state", place) or ("outside", place), and which leaf of that value."""
+
+
+MOST_FUSED, MOST_ROOTS = 100, 20
+"""A kernel computes up to so many results, each from up to so many pointwise modules."""
 
 
 class NotPlannable(Exception):
-    """A loop with something in it that the engine does not compile; it runs node by node instead."""
+    """A graph that the engine does not compile; it runs node by node instead."""
+
+
+class Unfit(NotPlannable):
+    """A node that can be compiled only as the call of its module."""
+
+    def __init__(self, path: tuple[int, ...]) -> None:
+        self.path = path
 
 
 @dataclass(frozen=True)
@@ -38,144 +58,316 @@ class Access:
 
 @dataclass
 class Base:
-    """An array (rows, columns) at one time step. `kind` is "state", "outside", "linear" or "pointwise"."""
+    """An array at one time step, seen as (rows, columns).
+
+    `kind` is "source" (from outside), "parameter", "noise", "product", "pointwise" or "called". `path` is the place of
+    the node that computes it, in the graph and in the graphs inside.
+    """
 
     kind: str
-    place: int
-    rows: int
-    columns: int
     shape: tuple[int, ...]
+    path: tuple[int, ...]
     module: Module | None = None
     operands: list[np.ndarray] = field(default_factory=list)
+    key: Key = ()
+    real: bool = True
+    """Whether it holds real numbers of the program's dtype, and not, say, indices."""
+    differentiable: bool = True
+    """Whether anything trained or real-valued comes before it."""
     kept: bool = False
     """Whether it is stored as a whole, for somebody else than the kernel that computes it."""
+    rows: int = 1
+    columns: int = 1
 
 
 @dataclass
 class Product:
-    """A step of the loop: the product of a base with a Linear's weights."""
+    """A step: the product of a part of a base with a Linear's weights."""
 
     base: int
-    source: int
+    source: Access
 
 
 @dataclass
 class Kernel:
-    """A step of the loop: pointwise modules fused into one pass, which gives the bases in `roots`."""
+    """A step: pointwise modules fused into one pass, which gives the bases in `roots`."""
 
     roots: list[int]
     rows: int
     columns: int
 
 
-class Plan:
-    """The bases and the steps of a loop. Raises NotPlannable for a loop that must run node by node.
+@dataclass
+class ModuleCall:
+    """A step: the call of a module, which gives the bases in `bases`; `input` is a table of parts of bases."""
 
-    `shapes` are those of the values at one step of the nodes that the loop reads from outside, and of its states.
+    module: Module
+    nodes: list[tuple[Any, Node]]
+    """The graphs that the node is in, from the outermost, each with its node; they name it in an error."""
+    input: Any
+    output: Any
+    bases: list[int]
+    place: int
+
+
+class Plan:
+    """The bases and the steps of a graph's nodes, or of some of them.
+
+    `places` are the nodes to run, in order; `sources` has for each key, ("input", place) and so on, the shapes and
+    dtypes of the value; `fed` for each state's place the place of the node that gives it one step later; `returned`
+    lists the places whose values are wanted. Raises NotPlannable where there is nothing to gain.
     """
 
-    def __init__(self, wiring: Any, places: tuple[int, ...], shapes: dict[int, tuple[int, ...]]) -> None:
-        self.wiring, self.nodes, self.parents = wiring, wiring.cell.nodes, wiring.cell.parent_places
-        self.inside = set(places)
-        self.bases: list[Base] = []
-        self._starts: list[int] = []
-        self.values: dict[int, Any] = {}
-        self.steps: list[Product | Kernel] = []
-        self.rows = next((shape[0] for shape in shapes.values() if len(shape) > 1), 0)
-        for place, shape in shapes.items():
-            kind = "state" if place in self.inside else "outside"
-            self.values[place] = self._new(Base(kind, place, *_rows(shape)))
-        for place in places:
-            if place not in wiring.state_of:
-                self.values[place] = self._value(place)
-        self._mark_kept()
-        self._make_steps()
+    def __init__(
+        self,
+        graph: Any,
+        places: tuple[int, ...],
+        sources: dict[Key, Any],
+        fed: dict[int, int],
+        returned: list[int],
+        dtype: np.dtype | None,
+    ) -> None:
+        if dtype is None:
+            raise NotPlannable("numbers of several types")
+        self.graph, self.dtype, self.fed, self.returned = graph, np.dtype(dtype), fed, returned
+        self.shapes = {key: table.shape(value) for key, value in sources.items()}
+        self._sources, self._places = sources, places
+        self._calls: set[tuple[int, ...]] = set()
+        self._follow()
+
+    def without_fusing(self, path: tuple[int, ...]) -> None:
+        """Plan anew, with the node at this path as the call of its module."""
+        if path in self._calls:
+            raise NotPlannable(path)
+        self._calls.add(path)
+        self._follow()
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                self._make_values()
+                self._mark_kept()
+                self._make_steps()
+                break
+            except Unfit as unfit:
+                if unfit.path in self._calls:
+                    raise NotPlannable(unfit.path) from None
+                self._calls.add(unfit.path)
+        if not any(isinstance(step, (Product, Kernel)) for step in self.steps):
+            raise NotPlannable("nothing but calls")
 
     # Following the elements
 
-    def _new(self, base: Base) -> np.ndarray:
-        """Add a base; returns the numbers of its elements, in its shape."""
-        if base.rows != self.rows or base.rows * base.columns == 0:
-            raise NotPlannable("rows")
-        start = self._starts[-1] + self.bases[-1].rows * self.bases[-1].columns if self.bases else 0
-        self.bases.append(base)
-        self._starts.append(start)
-        return np.arange(start, start + base.rows * base.columns).reshape(base.shape)
+    def _make_values(self) -> None:
+        self.bases: list[Base] = []
+        self._calls_made: dict[int, ModuleCall] = {}
+        self._memory: list[tuple[int, int]] = []
+        self._stand_ins: list[np.ndarray] = []
+        sizes = [leaf.shape[0] for value in self._sources.values() for leaf in table.leaves(value) if leaf.ndim > 1]
+        self.rows = sizes[0] if sizes else 1
+        values: dict[int, Any] = {}
+        for key, value in self._sources.items():
+            bases = (self._source((*key, i), leaf) for i, leaf in enumerate(table.leaves(value)))
+            found = _map_shape(lambda _, bases=bases: next(bases), self.shapes[key])
+            if key[0] == "outside":
+                values[key[1]] = found
+            else:
+                values["input", key[1]] = found
+        for place in self._places:
+            node, parents = self.graph.nodes[place], self.graph.parent_places[place]
+            if ("input", place) in values:
+                value = values["input", place]
+            else:
+                value = values[parents[0]] if len(parents) == 1 else [values[parent] for parent in parents]
+            values[place] = self._value(node.module, value, (place,), [(self.graph, node)])
+        self.values = values
+        self.state_fed_by: dict[int, int] = {}
+        for state, feeder in self.fed.items():
+            self._feed(state, feeder)
+        if any(base.kind == "noise" for base in self.bases) and self._calls_made:
+            # The calls may draw random numbers too, and then the order of drawing must be that of the nodes.
+            raise Unfit(next(base.path for base in self.bases if base.kind == "noise"))
 
-    def _value(self, place: int) -> Any:
-        node, parents = self.nodes[place], self.parents[place]
-        inputs = [self.values[parent] for parent in parents]
-        input, module = inputs[0] if len(inputs) == 1 else inputs, node.module
-        if isinstance(module, ViewModule):
-            if type(module).update_grad_input not in _VIEW_GRADIENTS:
-                raise NotPlannable(module.kind)
-            return module.view(input)
-        shape = module.output_shape(table.shape(input))
-        if type(module) is Linear and len(shape) == 2:
-            return self._new(Base("linear", place, *_rows(shape), module, [input.reshape(-1)]))
+    def _new(self, base: Base) -> np.ndarray:
+        """Add a base; returns its stand-in."""
+        size = int(np.prod(base.shape))
+        if size == 0:
+            raise NotPlannable("no elements")
+        batched = len(base.shape) > 1 or (base.kind != "product" and base.shape == (self.rows,))
+        base.rows = base.shape[0] if batched else 1
+        base.columns = size // base.rows
+        stand_in = np.zeros(base.shape, np.int8)
+        bisect.insort(self._memory, (stand_in.__array_interface__["data"][0], len(self.bases)))
+        self.bases.append(base)
+        self._stand_ins.append(stand_in)
+        return stand_in
+
+    def _source(self, key: Key, leaf: Any) -> np.ndarray:
+        real = leaf.dtype == self.dtype
+        return self._new(Base("source", leaf.shape, (key[1],), key=key, real=real, differentiable=real))
+
+    def _value(self, module: Module, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+        """What a module gives for stand-ins."""
+        if path in self._calls:
+            return self._called(module, input, path, nodes)
+        if module.made_of_nodes and not module.hooks:
+            return self._graph(module, input, path, nodes)
+        if type(module) is Sequential and module.modules:
+            for i, inner in enumerate(module.modules):
+                input = self._value(inner, input, (*path, i), nodes)
+            return input
+        if isinstance(module, ViewModule) and type(module).update_grad_input in _VIEW_GRADIENTS:
+            value = module.view(input)
+            return value if all(map(self._is_part, table.leaves(value))) else self._called(module, input, path, nodes)
+        shape, leaves = module.output_shape(table.shape(input)), list(table.leaves(input))
+        if not all(self.bases[self.base_of(leaf)].real for leaf in leaves):
+            return self._called(module, input, path, nodes)
+        if type(module) is Linear and len(shape) <= 2 and module.weight.dtype == self.dtype:
+            return self._computed("product", shape, path, module, leaves)
         if isinstance(module, Pointwise) and type(module).update_grad_input is Pointwise.update_grad_input:
-            operands = [x.reshape(-1) for x in (input if table.is_table(input) else [input])]
-            return self._new(Base("pointwise", place, *_rows(shape), module, operands))
-        raise NotPlannable(module.kind)
+            return self._computed("pointwise", shape, path, module, leaves)
+        if type(module) in _WEIGHTED and _parameter(module).dtype == self.dtype:
+            met, mine = module.fit(shape)
+            weight = self._new(Base("parameter", module.size, path, module, differentiable=True))
+            spread = np.broadcast_to(weight.reshape(mine), met).reshape(shape)
+            if not self._is_part(spread):
+                raise Unfit(path)
+            return self._computed("pointwise", shape, path, _WEIGHTED[type(module)], [input, spread])
+        if type(module) is Dropout and len(shape) > 1:
+            if module.factor(np.broadcast_to(np.zeros((), self.dtype), (0,))) is None:
+                return input
+            if module.train or module.stochastic_inference:
+                noise = self._new(Base("noise", shape, path, module, differentiable=False))
+                return self._computed("pointwise", shape, path, CMulTable(), [input, noise])
+        return self._called(module, input, path, nodes)
+
+    def _computed(
+        self, kind: str, shape: tuple[int, ...], path: tuple[int, ...], module: Module, operands: list[np.ndarray]
+    ) -> np.ndarray:
+        differentiable = bool(module.own_parameter_names()) or any(
+            self.bases[self.base_of(operand)].differentiable for operand in operands
+        )
+        return self._new(Base(kind, shape, path, module, operands, differentiable=differentiable))
+
+    def _called(self, module: Module, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+        shape = module.output_shape(table.shape(input))
+        before = any(self.bases[self.base_of(leaf)].differentiable for leaf in table.leaves(input))
+        differentiable = before or bool(module.parameters()[0]) or module.source
+        first = len(self.bases)
+        output = _map_shape(lambda s: self._new(Base("called", s, path, module, differentiable=differentiable)), shape)
+        bases = list(range(first, len(self.bases)))
+        call = ModuleCall(module, nodes, input, output, bases, path[0])
+        self._calls_made.update(dict.fromkeys(bases, call))
+        return output
+
+    def _graph(self, graph: Any, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+        graph.output_shape(table.shape(input))
+        given = input if len(graph.inputs) > 1 else [input]
+        values: list[Any] = []
+        for place, node in enumerate(graph.nodes):
+            parents = graph.parent_places[place]
+            if place in graph.input_places:
+                value = given[graph.input_places.index(place)]
+            else:
+                value = values[parents[0]] if len(parents) == 1 else [values[parent] for parent in parents]
+            values.append(self._value(node.module, value, (*path, place), [*nodes, (graph, node)]))
+        returned = [values[place] for place in graph.output_places]
+        return returned[0] if len(returned) == 1 else returned
+
+    def _feed(self, state: int, feeder: int) -> None:
+        """Have what is fed back computed as a base of its own, with its elements in order."""
+        value = self.values[feeder]
+        before = self.values["input", state]
+        if table.is_table(value) or table.is_table(before) or value.shape != before.shape:
+            raise NotPlannable("feedback")
+        base = self.whole(value)
+        if base is None or self.bases[base].kind != "pointwise" or base in self.state_fed_by.values():
+            value = self._computed("pointwise", value.shape, (feeder,), _COPY, [value])
+        self.state_fed_by[state] = self.base_of(value)
 
     def base_of(self, elements: np.ndarray) -> int:
-        """The base that holds the elements, which are all of one."""
-        return bisect.bisect_right(self._starts, int(elements.flat[0])) - 1
+        """The base that holds the elements."""
+        address = elements.__array_interface__["data"][0]
+        return self._memory[bisect.bisect_right(self._memory, (address, len(self.bases))) - 1][1]
 
-    def within(self, elements: np.ndarray) -> tuple[int, np.ndarray]:
-        """The base of the elements, and their places in it."""
-        base = self.base_of(elements)
-        return base, elements.reshape(-1) - self._starts[base]
-
-    def access(self, elements: np.ndarray, columns: int) -> Access:
-        """The elements, row by row of `columns`, as an access; NotPlannable unless each row is a run."""
-        base, local = self.within(elements)
-        grid = local.reshape(-1, columns)
-        offset = int(grid[0, 0])
-        stride = int(grid[1, 0]) - offset if len(grid) > 1 else self.bases[base].columns
-        expected = offset + stride * np.arange(len(grid))[:, None] + np.arange(columns)
-        if stride != self.bases[base].columns or not np.array_equal(grid, expected):
-            raise NotPlannable("access")
-        return Access(base, offset, stride)
+    def _is_part(self, elements: np.ndarray) -> bool:
+        """Whether the elements lie in a base, and are not copies."""
+        if not self._memory or elements.size == 0:
+            return False
+        return np.may_share_memory(elements, self._stand_ins[self.base_of(elements)])
 
     def whole(self, elements: np.ndarray) -> int | None:
         """The base of which these are all elements in order; None if they are something else."""
-        base, local = self.within(elements)
-        size = self.bases[base].rows * self.bases[base].columns
-        return base if len(local) == size and np.array_equal(local, np.arange(size)) else None
+        base = self.base_of(elements)
+        everything = elements.size == self._stand_ins[base].size and elements.flags.c_contiguous
+        return base if everything else None
+
+    def part(self, elements: np.ndarray) -> tuple[int, int, tuple[int, ...]]:
+        """The base of the elements, the place of the first in it, and the strides."""
+        base = self.base_of(elements)
+        address = elements.__array_interface__["data"][0]
+        return base, address - self._stand_ins[base].__array_interface__["data"][0], elements.strides
+
+    def access(self, elements: np.ndarray, rows: int, columns: int, path: tuple[int, ...]) -> Access:
+        """The elements as an access, row by row; Unfit, with the path, unless each row is a run."""
+        grid = elements.reshape(rows, columns)
+        if not self._is_part(grid):
+            raise Unfit(path)
+        base, offset, (stride, step) = self.part(grid)
+        if columns > 1 and step != 1:
+            raise Unfit(path)
+        return Access(base, offset, stride if rows > 1 else self.bases[base].columns)
+
+    def operand_accesses(self, access: Access, rows: int, columns: int) -> list[Access]:
+        """Where the operands of a part of a pointwise base lie; Unfit where a kernel cannot read them."""
+        base = self.bases[access.base]
+        if rows != base.rows or access.stride != base.columns or access.offset + columns > base.columns:
+            raise Unfit(base.path)
+        found = []
+        for operand in base.operands:
+            grid = operand.reshape(base.rows, base.columns)
+            if not self._is_part(grid):
+                raise Unfit(base.path)
+            run = grid[:, access.offset : access.offset + columns]
+            found.append(self.access(run, rows, columns, base.path))
+        return found
 
     # What is stored, and in which steps it is computed
 
     def _mark_kept(self) -> None:
-        """Stored is what a product reads, what is fed back, and what nodes outside the loop or the outputs take."""
-        wiring = self.wiring
-        needed = {wiring.feeder[k] for place, k in wiring.state_of.items() if place in self.inside}
-        needed |= {place for place in wiring.cell.output_places if place in self.inside}
-        for place, parents in enumerate(self.parents):
-            if place not in self.inside:
-                needed |= self.inside.intersection(parents)
-        self.read_outside = sorted(needed)
-        for place in self.read_outside:
+        """Stored is what a product or a call reads, what is fed back, and what is wanted."""
+        for place in self.returned:
             for leaf in table.leaves(self.values[place]):
                 self.bases[self.base_of(leaf)].kept = True
-        for base in self.bases:
-            if base.kind == "linear":
-                source = self.whole(base.operands[0])
-                if source is None or self.bases[source].kind == "outside":
-                    raise NotPlannable("product of a part")
-                self.bases[source].kept = True
-        for place, k in wiring.state_of.items():
-            if place in self.inside:
-                fed = self.values[wiring.feeder[k]]
-                feeder = None if table.is_table(fed) else self.whole(fed)
-                if feeder is None or self.bases[feeder].kind != "pointwise" or fed.shape != self.values[place].shape:
-                    raise NotPlannable("feedback")
+        for state in self.fed:
+            self.bases[self.state_fed_by[state]].kept = True
+        for call in self._calls_made.values():
+            for leaf in table.leaves(call.input):
+                self.bases[self.base_of(leaf)].kept = True
+        sizes = [0] * len(self.bases)
+        for index, base in enumerate(self.bases):
+            if base.kind == "pointwise" and not base.kept:
+                sizes[index] = 1 + sum(sizes[self.base_of(operand)] for operand in base.operands)
+                if sizes[index] > MOST_FUSED:
+                    base.kept, sizes[index] = True, 0
+        self.product_sources: dict[int, Access] = {}
+        for index, base in enumerate(self.bases):
+            if base.kind == "product":
+                (operand,) = base.operands
+                source = self.access(operand, base.rows, operand.size // base.rows, base.path)
+                self.bases[source.base].kept = True
+                self.product_sources[index] = source
 
     def _make_steps(self) -> None:
+        self.steps: list[Product | Kernel | ModuleCall] = []
         made_at: dict[int, int] = {}
         for index, base in enumerate(self.bases):
-            if base.kind == "linear":
-                self.steps.append(Product(index, self.base_of(base.operands[0])))
+            if base.kind == "called" and index not in made_at:
+                call = self._calls_made[index]
+                self.steps.append(call)
+                made_at.update(dict.fromkeys(call.bases, len(self.steps) - 1))
+            elif base.kind == "product":
+                self.steps.append(Product(index, self.product_sources[index]))
                 made_at[index] = len(self.steps) - 1
             elif base.kind == "pointwise" and base.kept:
                 leaves = list(self.leaves(index))
@@ -189,6 +381,7 @@ class Plan:
         for at in range(max(earliest, 0), len(self.steps)):
             step = self.steps[at]
             fits = isinstance(step, Kernel) and (step.rows, step.columns) == (base.rows, base.columns)
+            fits = fits and len(step.roots) < MOST_ROOTS
             if fits and not any(made_at.get(part) == at for part in parts):
                 return at
         self.steps.append(Kernel([], base.rows, base.columns))
@@ -211,11 +404,27 @@ class Plan:
                     yield base, as_it_is
 
 
+class _Copy(Pointwise):
+    """y = x, computed."""
+
+    def formula(self, x: Any) -> Any:
+        return x
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 1
+
+
+_COPY = _Copy()
 _VIEW_GRADIENTS = {ViewModule.update_grad_input, Identity.update_grad_input, Part.update_grad_input}
+_WEIGHTED = {CMul: CMulTable(), CAdd: CAddTable()}
+"""Modules that are a pointwise module of their input and their parameter."""
 
 
-def _rows(shape: Any) -> tuple[int, int, tuple[int, ...]]:
-    """Rows, columns and the shape itself; NotPlannable unless it is an array's with a batch."""
-    if isinstance(shape, list) or len(shape) < 2:
-        raise NotPlannable("shape")
-    return shape[0], int(np.prod(shape[1:])), tuple(shape)
+def _parameter(module: Module) -> np.ndarray:
+    return getattr(module, module.parameter_names[0])
+
+
+def _map_shape(function: Any, shape: Any) -> Any:
+    if isinstance(shape, list):
+        return [_map_shape(function, part) for part in shape]
+    return function(tuple(shape))

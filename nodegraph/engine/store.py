@@ -1,76 +1,118 @@
-"""LoopStore: the compiled loops of a Recurrent, one for each stage, shape and dtype that came up lately."""
+"""ProgramStore: the compiled programs of a graph, one for each part, shape and dtype that came up lately."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from nodegraph.engine.loop import CompiledLoop
-from nodegraph.engine.plan import NotPlannable, Plan
+from nodegraph import table
+from nodegraph.engine.plan import Key, NotPlannable, Plan
+from nodegraph.engine.program import Program
+from nodegraph.engine.settings import Settings
 from nodegraph.errors import NodegraphError
-from nodegraph.nn.component import RUN_STATE
 from nodegraph.nn.module import Module
-from nodegraph.schedule import Stage
 
-KEPT = 8
-"""How many different (stage, shapes, dtype) are kept; the one not used for the longest time goes first."""
+KEPT = 32
+"""How many different (part, steps, shapes) are kept; the one not used for the longest time goes first."""
 
 
-class LoopStore:
-    """Lends compiled loops to runs. A loop belongs to one run until that is forgotten, for its arrays hold the run.
+class ProgramStore:
+    """Lends programs to runs. A program belongs to one run until that is forgotten, for its arrays hold the run.
 
     Several threads may borrow at the same time. A copy starts empty.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._free: OrderedDict[tuple, list[CompiledLoop] | None] = OrderedDict()
+        self._entries: OrderedDict[tuple, _Entry] = OrderedDict()
 
     def __reduce__(self) -> tuple:
-        return LoopStore, ()
+        return ProgramStore, ()
 
-    def lend(self, tape: Any, stage: Stage) -> CompiledLoop | None:
-        """A loop for this stage of the run, or None if it must run node by node."""
-        wiring = tape.wiring
-        inside = set(stage.places)
-        read = sorted({parent for place in stage.places for parent in wiring.cell.parent_places[place]} - inside)
-        arrays = {place: tape.values[place].at(0) for place in read}
-        arrays |= {place: tape.states[k] for place, k in wiring.state_of.items() if place in inside}
-        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            return None
-        modules = [wiring.cell.nodes[place].module for place in stage.places]
-        types = {array.dtype for array in arrays.values()} | {p.dtype for m in modules for p in m.parameters()[0]}
-        if len(types) != 1 or next(iter(types)) not in (np.float32, np.float64):
-            return None
-        shapes = {place: array.shape for place, array in arrays.items()}
-        key = (stage, tape.steps, next(iter(types)), tuple(shapes.items()), tuple(map(_fingerprint, modules)))
+    def lend(
+        self,
+        run: Any,
+        graph: Any,
+        places: tuple[int, ...],
+        inputs: dict[Key, Any],
+        fed: dict[int, int],
+        returned: list[int],
+        steps: int,
+        allowed: Callable[[], bool] = lambda: True,
+    ) -> Program | None:
+        """A program for these nodes of the graph, or None if they must run node by node.
+
+        `run` is what the program is lent to; `inputs` has for each key the value at one step; for the rest see Plan.
+        Whether it may be made is asked of `allowed` once for all runs of the same shapes.
+        """
+        key = (places, steps, tuple((name, _signature(value)) for name, value in inputs.items()))
         with self._lock:
-            if key not in self._free:
-                self._make(key, wiring, stage, shapes)
-            self._free.move_to_end(key)
-            free = self._free[key]
-            if free is None:
-                return None
-            loop = free.pop() if free else CompiledLoop(Plan(wiring, stage.places, shapes), tape.steps, key[2])
-        weakref.finalize(tape, free.append, loop)
-        return loop
+            entry = self._entries.get(key)
+            if entry is None or not entry.settings.hold():
+                entry = self._entries[key] = _Entry(graph, places, inputs, fed, returned, steps)
+                entry.make_first(allowed)
+                while len(self._entries) > KEPT:
+                    self._entries.popitem(last=False)
+            self._entries.move_to_end(key)
+            program = entry.lent()
+        if program is not None:
+            weakref.finalize(run, entry.free.append, program)
+        return program
 
-    def _make(self, key: tuple, wiring: Any, stage: Stage, shapes: dict[int, tuple[int, ...]]) -> None:
+
+class _Entry:
+    """The programs for some nodes and one set of shapes, while the settings of the modules hold."""
+
+    def __init__(
+        self,
+        graph: Any,
+        places: tuple[int, ...],
+        inputs: dict[Key, Any],
+        fed: dict[int, int],
+        returned: list[int],
+        steps: int,
+    ) -> None:
+        self.settings, self.free, self.plannable = Settings([graph.nodes[place] for place in places]), [], False
+        graph = graph.extended([], list(graph.inputs), list(graph.outputs))  # The graph itself holds its last run.
+        dtype = _dtype(inputs, [graph.nodes[place].module for place in places])
+        shaped = {key: table.map(_stand_in, value) for key, value in inputs.items()}
+        self._make = lambda: Program(Plan(graph, places, shaped, fed, returned, dtype), steps)
+
+    def make_first(self, allowed: Callable[[], bool]) -> None:
+        """Make the first program; where it cannot be made, or may not, the nodes run one by one."""
         try:
-            self._free[key] = [CompiledLoop(Plan(wiring, stage.places, shapes), key[1], key[2])]
-        except (NotPlannable, NodegraphError):
-            self._free[key] = None
-        while len(self._free) > KEPT:
-            self._free.popitem(last=False)
+            if allowed():
+                self.free.append(self._make())
+                self.plannable = True
+        except (NotPlannable, NodegraphError, NotImplementedError):
+            pass
+
+    def lent(self) -> Program | None:
+        if not self.plannable:
+            return None
+        return self.free.pop() if self.free else self._make()
 
 
-def _fingerprint(module: Module) -> tuple:
-    """What a module's compiled form depends on: itself, and the numbers in it, such as a constant."""
-    numbers = (int, float, bool, str, tuple, type(None))
-    ignored = {"arguments", *RUN_STATE}
-    settings = [(name, v) for name, v in vars(module).items() if isinstance(v, numbers) and name not in ignored]
-    return (id(module), *settings)
+def _stand_in(leaf: np.ndarray) -> np.ndarray:
+    """An array of the same shape and dtype that takes no memory."""
+    return np.broadcast_to(leaf.dtype.type(), leaf.shape)
+
+
+def _dtype(inputs: dict[Key, Any], modules: list[Module]) -> np.dtype | None:
+    """The one dtype of all real numbers; None if there are several, or none."""
+    leaves = [leaf for value in inputs.values() for leaf in table.leaves(value)]
+    types = {leaf.dtype for leaf in leaves if leaf.dtype.kind == "f"}
+    types |= {parameter.dtype for module in modules for parameter in module.parameters()[0]}
+    dtype = types.pop() if len(types) == 1 else None
+    return dtype if dtype in (np.float32, np.float64) else None
+
+
+def _signature(value: Any) -> Any:
+    if table.is_table(value):
+        return tuple(_signature(part) for part in value)
+    return value.shape, value.dtype

@@ -143,6 +143,7 @@ from nodegraph.nn.spatial_padding import (
     SpatialZeroPadding,
     VolumetricReplicationPadding,
 )
+from nodegraph.nn.steps import Last, Reverse
 from nodegraph.nn.tables import (
     JoinTable,
     JustElement,
@@ -162,3 +163,4 @@ from nodegraph.nn.volumetric_convolution import (
     VolumetricFullConvolution,
 )
 from nodegraph.nn.weight_norm import LinearWeightNorm, WeightNorm
+from nodegraph.nn.where import Where

@@ -18,8 +18,9 @@ class LookupTable(Parametric):
     """y = weight[x], a row for each index: (batch,) -> (batch, n_output), (batch, steps) -> (batch, steps, n_output).
 
     The input holds indices, counted from 0, as integers or as whole floating-point numbers, in an array of any shape.
-    `weight` (n_index, n_output) is drawn from the standard normal distribution. The row `padding_index` is looked up
-    like any other but never trained. With `max_norm`, rows that are looked up and whose `norm_type`-norm is larger (2
+    `weight` (n_index, n_output) is drawn from the standard normal distribution. The row `padding_index`, for
+    the index that sequences x are filled up with, is drawn as zeros and never trained; `x != padding_index` is the mask
+    that a masked `Recurrent` takes. With `max_norm`, rows that are looked up and whose `norm_type`-norm is larger (2
     unless said otherwise) are first shortened to it, in place. The gradient of the indices is zero.
 
     >>> lookup = LookupTable(3, 2)
@@ -30,7 +31,7 @@ class LookupTable(Parametric):
 
     InputError for an index that is out of range, not whole or NaN.
 
-    Source: torch/nn, LookupTable.lua.
+    Source: torch/nn, LookupTable.lua, where the row of the padding index is drawn like any other.
     """
 
     parameter_names = ("weight",)
@@ -78,8 +79,10 @@ class LookupTable(Parametric):
         return self
 
     def reset(self, std: float = 1.0) -> LookupTable:
-        """Draw the weight from the normal distribution with this standard deviation."""
+        """Draw the weight from the normal distribution with this standard deviation; zeros for the padding index."""
         normal(self.weight, 0, std)
+        if self.padding_index is not None:
+            self.weight[self.padding_index - self.first] = 0
         return self
 
     def rows(self, input: np.ndarray) -> np.ndarray:
@@ -136,12 +139,6 @@ class LookupTableMaskZero(LookupTable):
 
     def __init__(self, n_index: int, n_output: int) -> None:
         super().__init__(size(n_index, "n_index") + 1, n_output, padding_index=-1)
-
-    def reset(self, std: float = 1.0) -> LookupTableMaskZero:
-        """Draw the weight, but for the row of zeros, from the normal distribution with this standard deviation."""
-        super().reset(std)
-        self.weight[0] = 0
-        return self
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
         self.weight[0] = 0

@@ -63,7 +63,7 @@ class Pointwise(Module):
             raise ShapeError("expected a table of arrays")
         if self.arity is not None and len(shape) != self.arity:
             raise ShapeError(f"expected a table of {self.arity} arrays")
-        if any(math.prod(s) != math.prod(shape[0]) for s in shape):
+        if any(s != shape[0] and math.prod(s) != math.prod(shape[0]) for s in shape):
             raise ShapeError("expected arrays of equally many elements")
         return shape[0]
 
@@ -76,8 +76,10 @@ def array_shape(shape: Any) -> tuple[int, ...]:
 
 
 def _times(derivative: Any, grad_output: np.ndarray) -> np.ndarray:
-    if isinstance(derivative, (int, float)) and derivative == 1:
-        return grad_output
+    if isinstance(derivative, (int, float)) and derivative in (0, 1):
+        return grad_output if derivative else np.zeros_like(grad_output)
+    if np.result_type(derivative).kind == "b":  # A choice, as it is in compiled loops: what is not chosen may be NaN.
+        return np.where(derivative, grad_output, np.zeros((), grad_output.dtype))
     # np.where between two numbers is float64 for whatever input, hence the dtype.
     dtype = grad_output.dtype if grad_output.dtype.kind == "f" else None
     return np.asarray(np.multiply(grad_output, derivative, dtype=dtype, casting="same_kind"))

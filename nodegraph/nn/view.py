@@ -49,7 +49,7 @@ def array(input: Any) -> np.ndarray:
     """The input, which must be an array and not a table."""
     if table.is_table(input):
         raise ShapeError("expected an array, not a table")
-    return np.asarray(input)
+    return input if hasattr(input, "shape") else np.asarray(input)
 
 
 def axis_of(axis: int, ndim: int) -> int:

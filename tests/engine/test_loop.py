@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import nodegraph.random
 from nodegraph import GModule, Recurrent, check_gradients, nn
-from nodegraph.engine import loop as engine_loop
-from nodegraph.engine.numpy_kernels import NumpyKernel
+from nodegraph.engine import machine as engine_machine
+from nodegraph.engine.machine import NumpyMachine
 from nodegraph.engine.store import KEPT
 from nodegraph.errors import ShapeError, StateError
 from nodegraph.models import gru, lstm, rnn
@@ -95,7 +95,7 @@ def assert_same(cell, input, gradients, tolerance=1e-11):
 def kernels(request, monkeypatch, tmp_path_factory):
     """Either kind of kernel, whatever the size; compiled ones are kept in a folder of the tests' own."""
     monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-    monkeypatch.setattr(engine_loop, "WORTH_COMPILING", 0 if request.param == "numba" else 10**12)
+    monkeypatch.setattr(engine_machine, "WORTH_COMPILING", 0 if request.param == "numba" else 1e15)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -103,7 +103,7 @@ def kernels(request, monkeypatch, tmp_path_factory):
 def test_same_numbers_as_node_by_node(name, steps, batch, kernels):
     make, inputs = CELLS[name]
     compiled = assert_same(make(), inputs(steps, batch), rng.standard_normal(10))
-    assert compiled.tape.loops, "the loop was not compiled"
+    assert compiled.tape.programs, "the loop was not compiled"
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
@@ -205,30 +205,26 @@ def test_the_tape_shows_nodes_inside_a_compiled_loop():
     np.testing.assert_allclose(net.tape["forget_gate"].grad_output, eager.tape["forget_gate"].grad_output)
 
 
-def test_what_cannot_be_compiled_runs_node_by_node():
-    x, h = nn.Identity()(), nn.Identity()()
-    net = Recurrent(GModule([x, h], nn.Tanh()(nn.Dropout(0.5)(nn.CAddTable()([x, nn.Linear(4, 4)(h)])))))
-    net.forward([normal(3, 2, 4), normal(2, 4)])
-    assert not net.tape.loops
+def test_mixed_types_run_node_by_node():
     mixed = Recurrent(lstm.create(3, 4))
     mixed.forward([normal(3, 2, 3).astype(np.float32), normal(2, 4), normal(2, 4)])
-    assert mixed.tape.loops
+    assert mixed.tape.programs
     mixed.forward([normal(3, 2, 3), normal(2, 4).astype(np.float32), normal(2, 4)])
-    assert not mixed.tape.loops
+    assert not any(stage.loop for stage in mixed.tape.programs)
 
 
 def test_a_watched_cell_runs_node_by_node():
     net, seen = Recurrent(lstm.create(3, 4)), []
     with net.cell.watch(forward=lambda node, call: seen.append(node.name)):
         net.forward([normal(3, 2, 3), normal(2, 4), normal(2, 4)])
-    assert not net.tape.loops
+    assert not net.tape.programs
 
 
 def test_shapes_are_kept_up_to_a_number():
     net = Recurrent(lstm.create(3, 4))
     for batch in range(1, 3 * KEPT):
         net.forward([normal(2, batch, 3), normal(batch, 4), normal(batch, 4)])
-    assert len(net.store._free) == KEPT
+    assert len(net.store._entries) == KEPT
 
 
 def test_wrong_shapes_are_told_as_ever():
@@ -257,33 +253,33 @@ def test_saturated_gates_make_no_noise(kernels):
 def test_a_kernel_computes_nothing_twice():
     net = Recurrent(lstm.create(3, 4))
     net.forward(CELLS["lstm cell"][1](2, 2))
-    (loop,) = net.tape.loops.values()
+    loop = net.tape.programs[net.stages[-1]]
     (kernel,) = loop.kernels.values()
     functions = [function for function, _ in kernel.forward.code.operations]
     assert functions.count("sigmoid") == 3 and functions.count("tanh") == 2 and len(kernel.saved) == 5
-    assert isinstance(loop._forward[1], NumpyKernel)
+    assert isinstance(loop.machine, NumpyMachine)
 
 
 @numba
 def test_kernels_are_compiled_where_it_is_worth_it(monkeypatch, tmp_path):
-    from nodegraph.engine import numba_kernels
+    from nodegraph.engine import numba_machine
 
     monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path))
-    monkeypatch.setattr(numba_kernels, "_loaded", {})
+    monkeypatch.setattr(numba_machine, "_loaded", {})
     net = Recurrent(rnn.rnn(5, 64, 1))
-    for steps, kind in ((5, NumpyKernel), (40, numba_kernels.NumbaKernel)):
+    for steps, kind in ((1, NumpyMachine), (80, numba_machine.NumbaMachine)):
         net.forward([rng.integers(0, 5, (steps, 10)), normal(10, 64)])
-        (loop,) = net.tape.loops.values()
-        assert {type(kernel) for kernel in loop._forward.values()} == {kind}
-    assert list(tmp_path.glob("kernel_*.py")) and list(tmp_path.glob("__pycache__/*.nbc"))
+        loops = [net.tape.programs[stage] for stage in net.stages if stage.loop]
+        assert {type(loop.machine) for loop in loops} == {kind}
+    assert list(tmp_path.glob("segment_*.py")) and list(tmp_path.glob("__pycache__/*.nbc"))
 
 
 @numba
 @pytest.mark.parametrize("damage", ["source", "machine code", "unwritable"])
 def test_a_damaged_or_missing_cache_does_not_matter(damage, monkeypatch, tmp_path):
-    from nodegraph.engine import numba_kernels
+    from nodegraph.engine import numba_machine
 
-    monkeypatch.setattr(engine_loop, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(engine_machine, "WORTH_COMPILING", 0)
     folder = tmp_path / "file" / "kernels" if damage == "unwritable" else tmp_path
     monkeypatch.setenv("NODEGRAPH_CACHE", str(folder))
     if damage == "unwritable":
@@ -291,9 +287,9 @@ def test_a_damaged_or_missing_cache_does_not_matter(damage, monkeypatch, tmp_pat
     cell, input = peephole(), CELLS["peephole"][1](2, 2)
     expected = Recurrent(cell, compiled=False).forward(input)
     for _ in range(2):
-        monkeypatch.setattr(numba_kernels, "_loaded", {})
+        monkeypatch.setattr(numba_machine, "_loaded", {})
         np.testing.assert_allclose(Recurrent(cell).forward(input)[0], expected[0], atol=1e-12)
-        for file in tmp_path.rglob("kernel_*.py" if damage == "source" else "*.nb[ic]"):
+        for file in tmp_path.rglob("segment_*.py" if damage == "source" else "*.nb[ic]"):
             file.write_bytes(b"damaged")
 
 
@@ -312,7 +308,7 @@ def test_looking_at_the_tape_changes_neither_averages_nor_random_numbers():
     net = Recurrent(GModule([x, h], nn.Tanh()(sums).annotate(name="new")))
     net.forward([normal(5, 3, 4), normal(3, 4)])
     before, state = normalised.running_mean.copy(), nodegraph.random.get_state()
-    assert net.tape.loops and net.tape["new"].output.shape == (5, 3, 4)
+    assert net.tape.programs and net.tape["new"].output.shape == (5, 3, 4)
     np.testing.assert_array_equal(normalised.running_mean, before)
     assert nodegraph.random.get_state() == state
 

@@ -18,7 +18,7 @@ BASES = {
     *("ClassCriterion", "CompositeCriterion", "Container", "Convolution", "Criterion", "FullConvolution", "Module"),
     *("PairCriterion", "Pointwise", "PointwiseCriterion", "ViewModule"),
 }
-WITHOUT_COUNTERPART = {"Part", "StackTable"}
+WITHOUT_COUNTERPART = {"Last", "Part", "Reverse", "StackTable", "Where"}
 CANNOT_BE_SAVED = {"Profile"}
 """Torch7 itself fails to save them."""
 NAMES = sorted(name for name in EXAMPLES if hasattr(nn, name) and name not in WITHOUT_COUNTERPART | CANNOT_BE_SAVED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Recurrent, check_gradients, nn, unroll
-from nodegraph.errors import ArgumentError, ShapeError
+from nodegraph.errors import ArgumentError
 from nodegraph.models.variants import (
     additive_attention,
     bidirectional,
@@ -17,7 +17,6 @@ from nodegraph.models.variants import (
     peephole_lstm,
     stacked,
 )
-from nodegraph.models.variants.layers import Reverse
 
 rng = np.random.default_rng(0)
 normal = rng.standard_normal
@@ -101,14 +100,6 @@ def test_bidirectional_is_one_run_forwards_and_one_over_the_reversed_sequence(na
 def test_bidirectional_gradients(name, layers):
     make, n = MAKE[name]
     check_gradients(bidirectional(make, 3, 2, layers), [normal((3, 2, 3)), *normal((2 * n * layers, 2, 2))])
-
-
-def test_reverse():
-    check_gradients(Reverse(-1), normal((2, 3)))
-    np.testing.assert_array_equal(Reverse(1).forward(np.array([[1, 2], [3, 4]])), [[2, 1], [4, 3]])
-    assert Reverse(1).rowwise((2, 3)) and not Reverse(0).rowwise((2, 3))
-    with pytest.raises(ShapeError, match="axis 1"):
-        Reverse(1).forward(normal(3))
 
 
 @pytest.mark.parametrize("arrange", [stacked, bidirectional])

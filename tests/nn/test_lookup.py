@@ -146,3 +146,12 @@ def test_one_hot_takes_a_plain_number_and_follows_the_models_type():
 def test_arguments_that_make_no_sense_are_refused_at_construction(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_the_row_of_the_padding_index_is_zero_and_stays_so():
+    lookup, indices = nn.LookupTable(5, 3, padding_index=0), np.array([[1, 2, 0], [0, 0, 4]])
+    for _ in range(2):
+        assert not lookup.forward(indices)[indices == 0].any() and lookup.weight[1:].all()
+        lookup.backward(indices, np.ones((2, 3, 3)))
+        lookup.update_parameters(0.1)
+        lookup.reset()

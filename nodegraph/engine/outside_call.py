@@ -1,0 +1,123 @@
+"""CallStep: the call of a module that the engine does not know, between the steps of a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nodegraph import table
+from nodegraph.engine.plan import ModuleCall, Plan
+from nodegraph.engine.steps import Slot
+from nodegraph.nn.module import Call
+from nodegraph.over_time import stack
+
+
+class CallStep:
+    """The calls of one module at all time steps. They take views of the program's rings, and what other calls gave."""
+
+    def __init__(self, plan: Plan, step: ModuleCall, number: int, steps: int) -> None:
+        self.plan, self.step, self.steps = plan, step, steps
+        self.into: dict[Slot, int] = {}
+        self._slots: list[Slot | None] = []
+        for k, leaf in enumerate(table.leaves(step.input)):
+            base = plan.base_of(leaf)
+            slot = ("call", number, base, k) if plan.bases[base].differentiable else None
+            self._slots.append(slot)
+            if slot is not None:
+                self.into[slot] = base
+        self.differentiable = plan.bases[step.bases[0]].differentiable
+        self.forget()
+
+    def forget(self) -> None:
+        self.calls: list[Call] = []
+
+    def forward(self, program: Any, t: int) -> None:
+        """Run the module at step t; every later step has the shapes of the second."""
+        input = table.map(lambda elements: self._read(program, elements, t), self.step.input)
+        try:
+            call = Call(self.step.module, input, check=t < 2)
+        except Exception as error:
+            for graph, node in reversed(self.step.nodes):
+                error = graph.error_at(error, node, input)
+            raise program.located(error, t)
+        self.calls.append(call)
+        for base, leaf in zip(self.step.bases, table.leaves(call.output)):
+            ring = program.rings.get(("base", base))
+            if ring is not None:
+                ring.at(t)[...] = leaf.reshape(-1)
+
+    def output(self, base: int, t: int) -> np.ndarray:
+        """What the module gave at step t for one of its bases."""
+        return list(table.leaves(self.calls[t].output))[self.step.bases.index(base)]
+
+    def _read(self, program: Any, elements: np.ndarray, t: int) -> np.ndarray:
+        base, offset, strides = self.plan.part(elements)
+        if ("base", base) in program.rings:
+            array = program.rings["base", base].at(t)
+        else:
+            array = np.ascontiguousarray(program.giver[base].output(base, t))
+            if self.plan.whole(elements) is not None:
+                return array.reshape(elements.shape)
+        return part_of(array, elements.shape, offset, strides)
+
+    def stacked(self, elements: np.ndarray) -> np.ndarray:
+        """A part of what the module gave at all time steps."""
+        base, offset, strides = self.plan.part(elements)
+        outputs = [self.output(base, t) for t in range(self.steps)]
+        if self.plan.whole(elements) is None:
+            outputs = [part_of(np.ascontiguousarray(o), elements.shape, offset, strides) for o in outputs]
+        if self.steps == 1:
+            return outputs[0].reshape(1, *elements.shape)
+        return stack([output.reshape(elements.shape) for output in outputs])
+
+    def backward(self, program: Any, t: int) -> None:
+        call, step = self.calls[t], self.step
+        if not self.differentiable:
+            return
+        bases = iter(step.bases)
+
+        def gradient(leaf: np.ndarray) -> np.ndarray:
+            ring = program.rings["gradient", next(bases)]
+            found = ring.at(t).reshape(leaf.shape)
+            return found.copy() if len(ring.array) < self.steps else found
+
+        grad_output = table.map(gradient, call.output)
+        if not self.into:
+            call.grad_output = grad_output
+            return
+        graph, node = step.nodes[-1]
+        try:
+            grad_input = graph.run_node_backward(call, grad_output, node)
+        except Exception as error:
+            raise program.located(error, t)
+        for slot, elements, part in zip(self._slots, table.leaves(step.input), _leaves(step.input, grad_input)):
+            if slot is not None:
+                array = program.rings[slot].at(t)
+                if self.plan.whole(elements) is None:
+                    array.fill(0)
+                _, offset, strides = self.plan.part(elements)
+                part_of(array, elements.shape, offset, strides)[...] = 0 if part is None else part
+
+    def accumulate(self, scale: float) -> None:
+        """Add to the parameters' gradients what the calls give."""
+        if not self.differentiable:
+            return
+        graph, node = self.step.nodes[-1]
+        graph.accumulate_node(self.calls, scale, node)
+
+
+def part_of(array: np.ndarray, shape: tuple[int, ...], offset: int, strides: tuple[int, ...]) -> np.ndarray:
+    """Elements of a contiguous array, as places count in elements."""
+    item = array.itemsize
+    return np.lib.stride_tricks.as_strided(
+        array.reshape(-1)[offset:], shape, tuple(stride * item for stride in strides)
+    )
+
+
+def _leaves(like: Any, gradient: Any) -> list[Any]:
+    """The leaves of a gradient, None where there is none, for those of its value."""
+    if table.is_table(like):
+        parts = [None] * len(like) if gradient is None else gradient
+        return [leaf for value, part in zip(like, parts) for leaf in _leaves(value, part)]
+    return [gradient]

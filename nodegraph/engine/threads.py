@@ -1,0 +1,42 @@
+"""Threads that share out work which needs no Python: they wait for each other at the end, and sleep in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+def available() -> int:
+    """How many threads to use: OMP_NUM_THREADS where it is set, else the processors that this process may use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+WORTH_A_THREAD = 2e7
+"""The additions and multiplications, or what takes as long, that each thread should have to do."""
+
+
+def worth(work: float) -> int:
+    """The number of threads that this much work is worth."""
+    return int(max(1, min(available(), work // WORTH_A_THREAD)))
+
+
+def run(share: Callable[[int], None], count: int) -> None:
+    """Call `share` with 0 ... count - 1, each in a thread of its own, the first in this one."""
+    if count == 1:
+        share(0)
+        return
+    others = [_pool(os.getpid(), count).submit(share, i) for i in range(1, count)]
+    share(0)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool(process: int, count: int) -> ThreadPoolExecutor:
+    """The threads; those of a process from which this one was forked are not there any more."""
+    return ThreadPoolExecutor(count, "nodegraph")
