@@ -6,6 +6,7 @@ import argparse
 import ast
 import io
 import sys
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -14,7 +15,11 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.models.char_rnn import command_compare, command_curves
 from nodegraph.models.char_rnn.options import Options
+from nodegraph.models.digits import command as digits_command
+from nodegraph.models.options import add_options
+from nodegraph.models.sine import command as sine_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,12 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # A model may write what a terminal cannot show.
     parser = _parser()
     given = parser.parse_args(arguments)
+    given.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return given.verb(given)
     except NodegraphError as error:
+        from nodegraph.models.char_rnn.launch import is_main
         from nodegraph.models.char_rnn.loop import TrainingStopped
 
-        print(f"nodegraph: {error}", file=sys.stderr)
+        if is_main():
+            print(f"nodegraph: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingStopped) else 2
     except KeyboardInterrupt:
         return 130
@@ -43,8 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verbs.add_parser("train", help="train a character model on text", formatter_class=_Defaults)
     train.add_argument("--data", metavar="PATH", help="a text file or a folder of them (default: Python's own library)")
-    for f in fields(Options):
-        _add_option(train, f)
+    add_options(train, Options)
     train.add_argument("--iterations", type=int, metavar="N", help="stop after so many iterations")
     train.add_argument("--minutes", type=float, metavar="M", help="stop after so many minutes")
     train.add_argument("--checkpoint-dir", default="cv", metavar="FOLDER", help="where checkpoints go (default: cv)")
@@ -56,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
         const="",
         metavar="CHECKPOINT",
         help="go on exactly where a checkpoint was saved; by default the latest one in the folder",
+    )
+    train.add_argument(
+        "--engine",
+        choices=("nodegraph", "torch"),
+        default="nodegraph",
+        help="what computes: nodegraph itself, or PyTorch, on a GPU if there is one (default: nodegraph)",
+    )
+    train.add_argument(
+        "--nproc", type=int, default=1, metavar="N", help="with --engine torch: train in N processes (default: 1)"
     )
     train.set_defaults(verb=_train)
 
@@ -72,6 +88,27 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("checkpoint")
     inspect.set_defaults(verb=_inspect)
 
+    for name, command, text in (
+        ("compare", command_compare, "train several models with the same budget and compare them"),
+        ("curves", command_curves, "draw the loss curves of trainings"),
+        ("digits", digits_command, "learn to read handwritten digits"),
+        ("sine", sine_command, "learn to go on with a noisy sine curve"),
+    ):
+        application = verbs.add_parser(name, help=text, formatter_class=_Defaults)
+        command.add_arguments(application)
+        application.set_defaults(verb=command.run)
+
+    convert = verbs.add_parser("convert", help="write a model in another file format", formatter_class=_Defaults)
+    convert.add_argument("source", metavar="IN", help="a .t7, .safetensors or .pt file, or file.py:function")
+    convert.add_argument("target", metavar="OUT", help="a file whose name ends in .t7, .safetensors, .onnx or .pt")
+    convert.add_argument(
+        "--shapes",
+        nargs="+",
+        metavar="SHAPE",
+        help="for .onnx, shapes of the inputs, such as \"('batch',3)\"; a name leaves the length open",
+    )
+    convert.set_defaults(verb=_convert)
+
     draw = verbs.add_parser("draw", help="draw a model", formatter_class=_Defaults)
     _add_model(draw)
     draw.add_argument(
@@ -86,6 +123,20 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--theme", choices=("light", "dark"), default="light", help="(default: light)")
     draw.add_argument("--out", metavar="FILE", help="an svg, png, pdf or dot file (default: the model's name, .svg)")
     draw.set_defaults(verb=_draw)
+
+    walk = verbs.add_parser("walk", help="a page to step through a run of a model", formatter_class=_Defaults)
+    _add_model(walk)
+    walk.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="steps in time (default: for a character model 12, or the length of --text; else a cell runs once)",
+    )
+    walk.add_argument("--text", help="what a trained character model reads")
+    walk.add_argument("--depth", type=int, metavar="N", help="fold what is nested deeper (default: fold nothing)")
+    walk.add_argument("--out", metavar="FILE", help="an html file (default: the model's name, .html)")
+    walk.add_argument("--open", action="store_true", help="show the page in the browser")
+    walk.set_defaults(verb=_walk)
 
     summary = verbs.add_parser("summary", help="list the modules of a model in a table", formatter_class=_Defaults)
     _add_model(summary)
@@ -118,44 +169,32 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"of a named model: {text}")
 
 
-def _add_option(parser: argparse.ArgumentParser, f: Any) -> None:
-    """An option of training; its default is left out here, so that one can tell what the user gave."""
-    kind = {"int": int, "float": float, "str": str}[f.type]
-    choices = f.metadata.get("choices")
-    metavar = None if choices else {"int": "N", "float": "X", "str": "TEXT"}[f.type]
-    text = f"{f.metadata['help']} (default: {f.default})"
-    parser.add_argument(
-        "--" + f.name.replace("_", "-"),
-        type=kind,
-        choices=choices,
-        metavar=metavar,
-        default=argparse.SUPPRESS,
-        help=text.replace("%", "%%"),
-    )
-
-
 def _train(given: argparse.Namespace) -> int:
-    from nodegraph.models.char_rnn import loop
+    from nodegraph.models.char_rnn import launch, loop
     from nodegraph.models.char_rnn.text import read_text
     from nodegraph.models.char_rnn.training import CharacterModel, Trainer
 
     chosen = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
+    engine = launch.engine_named(given.engine)
     if given.resume is not None and given.init_from is not None:
         raise ArgumentError("--resume and --init-from exclude each other")
     for name in ("iterations", "minutes"):
         if getattr(given, name) is not None and not getattr(given, name) > 0:
             raise ArgumentError(f"--{name} must be positive, got {getattr(given, name)}")
     options, text = Options(**chosen), read_text(given.data)
+    if given.nproc != 1 and not launch.launched():
+        return launch.launch(given.arguments, given.engine, given.nproc)
     if given.resume is not None:
-        trainer = Trainer.resume(given.resume or Path(given.checkpoint_dir) / loop.LATEST, text, **chosen)
+        trainer = Trainer.resume(given.resume or Path(given.checkpoint_dir) / loop.LATEST, text, engine, **chosen)
     elif given.init_from is not None:
         start, _, _ = CharacterModel.load(given.init_from)
         kept = {name: getattr(start.options, name) for name in ("model", "rnn_size", "num_layers")}
-        trainer = Trainer(Options(**{**asdict(options), **kept}), text, start)
+        trainer = Trainer(Options(**{**asdict(options), **kept}), text, start, engine)
     else:
-        trainer = Trainer(options, text)
+        trainer = Trainer(options, text, engine=engine)
     model, batches = trainer.model, trainer.batches
-    print(
+    say = print if launch.is_main() else _say_nothing
+    say(
         f"{len(text):,} characters, {len(model.vocabulary)} distinct; "
         f"batches to train {batches.train}, to validate {batches.validation}, to test {batches.test}\n"
         f"{model.options.model} with {model.options.num_layers} layers of {model.options.rnn_size}, "
@@ -164,8 +203,12 @@ def _train(given: argparse.Namespace) -> int:
     path = loop.train(
         trainer, given.checkpoint_dir, given.savefile or model.options.model, given.iterations, given.minutes
     )
-    print(f"to hear more: nodegraph sample {path}")
+    say(f"to hear more: nodegraph sample {path}")
     return 0
+
+
+def _say_nothing(text: str) -> None:
+    """What all but one of the processes that train together say."""
 
 
 def _sample(given: argparse.Namespace) -> int:
@@ -195,11 +238,16 @@ def _model(given: argparse.Namespace) -> Any:
 def _shape(text: str) -> Any:
     from nodegraph.viz.shape_trace import as_shape
 
+    return as_shape(_literal(text))
+
+
+def _literal(text: str) -> Any:
+    """A shape as it is written on a command line; a single length is one of a single axis."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        value = text
-    return as_shape((value,) if isinstance(value, int) else value)
+        return text
+    return (value,) if isinstance(value, (int, str)) else value
 
 
 def _draw(given: argparse.Namespace) -> int:
@@ -227,11 +275,34 @@ def _draw(given: argparse.Namespace) -> int:
     return 0
 
 
+def _walk(given: argparse.Namespace) -> int:
+    from nodegraph.viz.walkthrough.found import walk_found
+
+    found = _model(given)
+    page, path = walk_found(found, given.steps, given.text, given.depth), given.out or f"{found.name}.html"
+    try:
+        page.save(path)
+    except OSError as error:
+        raise ArgumentError(f"cannot write {path}: {error.strerror or error}")
+    print(path)
+    if given.open:
+        webbrowser.open(Path(path).absolute().as_uri())
+    return 0
+
+
 def _summary(given: argparse.Namespace) -> int:
     from nodegraph.viz.summary import summary
 
     found = _model(given)
     print(summary(found.module, found.input_shapes))
+    return 0
+
+
+def _convert(given: argparse.Namespace) -> int:
+    from nodegraph.convert import convert
+
+    shapes = [_literal(text) for text in given.shapes or ()]
+    print(convert(given.source, given.target, shapes if len(shapes) > 1 else shapes[0] if shapes else None))
     return 0
 
 

@@ -18,13 +18,15 @@ from nodegraph.errors import ArgumentError, CheckpointError, NodegraphError
 from nodegraph.gmodule import GModule
 from nodegraph.io.files import load
 from nodegraph.models import lstm, variants
-from nodegraph.models.char_rnn.training import MODELS, CharacterModel
+from nodegraph.models.char_rnn.text import Vocabulary
+from nodegraph.models.char_rnn.training import CharacterModel
+from nodegraph.models.networks import MODELS
 from nodegraph.nn.module import Module
 from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
 
 CELLS = {"lstm-cell": lstm.create, **variants.CELLS, "child-sum-tree-lstm": variants.child_sum_tree_lstm}
-NAMES = (*MODELS, *CELLS)
+NAMES = (*(name for name in MODELS if name not in CELLS), *CELLS)
 WAYS = f"a model is one of {', '.join(NAMES)}, a checkpoint, a .t7 file, or file.py:function"
 SIZES = {"input_size": 65, "rnn_size": 128, "num_layers": 2}
 
@@ -33,13 +35,15 @@ SIZES = {"input_size": 65, "rnn_size": 128, "num_layers": 2}
 class FoundModel:
     """A model with a short name for files, and the shapes of its inputs where they are known.
 
-    `indices` is the number of different indices that the first input may hold, 0 if it holds any numbers.
+    `indices` is the number of different indices that the first input may hold, 0 if it holds any numbers; a checkpoint
+    has the `vocabulary` that they stand for.
     """
 
     name: str
     module: Module
     input_shapes: Any = None
     indices: int = 0
+    vocabulary: Vocabulary | None = None
 
     def over_time(self) -> FoundModel:
         """The same as a Recurrent: a GModule is its cell, by the rule for which inputs are states."""
@@ -61,8 +65,9 @@ class FoundModel:
 def find_model(text: str, **sizes: int | None) -> FoundModel:
     """The model for one of the names, a checkpoint of a character model, a .t7 file, or `file.py:function`.
 
-    `sizes` are those of a named model: `input_size`, `rnn_size`, `num_layers`; None means the default. The function is
-    called without arguments and returns the model; the name of a module that the file makes will do as well.
+    `sizes` are those of a named model: `input_size`, `rnn_size`, `num_layers`; None means the default. A cell that is
+    given a number of layers is a character model of so many. The function is called without arguments and returns the
+    model; the name of a module that the file makes will do as well.
 
     >>> find_model("lstm-cell", input_size=3, rnn_size=2).input_shapes
     [(1, 3), (1, 2), (1, 2)]
@@ -92,9 +97,9 @@ def _named(name: str, given: dict[str, int]) -> FoundModel:
         if size < 1:
             raise ArgumentError(f"{option} must be positive, got {size}")
     input_size, rnn_size = sizes["input_size"], sizes["rnn_size"]
-    if name in CELLS:
-        if "num_layers" in given:
-            raise ArgumentError(f"{name} is a single cell, and has no layers; {', '.join(MODELS)} have")
+    if name not in MODELS and "num_layers" in given:
+        raise ArgumentError(f"{name} is a single cell, and has no layers; {', '.join(MODELS)} have")
+    if name in CELLS and "num_layers" not in given:
         cell = CELLS[name](input_size, rnn_size)
         return FoundModel(name, cell, [(1, input_size), *[(1, rnn_size)] * (len(cell.inputs) - 1)])
     wire, states = MODELS[name]
@@ -116,7 +121,7 @@ def _checkpoint(path: pathlib.Path) -> FoundModel:
             raise CheckpointError(f"{error}; {WAYS}")
     options = model.options
     shapes = _character_shapes(model.states_per_layer * options.num_layers, options.rnn_size)
-    return FoundModel(path.stem, model.network, shapes, len(model.vocabulary))
+    return FoundModel(path.stem, model.network, shapes, len(model.vocabulary), model.vocabulary)
 
 
 def _character_shapes(states: int, rnn_size: int) -> list[tuple[int, ...]]:

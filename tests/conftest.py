@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-EXTRAS = ["numba", "torch"]
+EXTRAS = ["numba", "matplotlib", "sklearn", "torch", "onnx", "onnxruntime"]
 
 
 def pytest_configure():

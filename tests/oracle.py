@@ -10,7 +10,7 @@ import numpy as np
 import nodegraph
 from nodegraph import nn, table
 
-from torch_arguments import CALLS, FIELDS, INDEX_FIELDS, PATHS, TRANSLATE
+from torch_arguments import CALLS, CLASS_TARGETS, FIELDS, INDEX_FIELDS, INDEX_INPUTS, PATHS, TRANSLATE
 
 DATA = pathlib.Path(__file__).parent / "data"
 
@@ -91,6 +91,60 @@ def graph(case):
             parts = nodes[name].split(record["split"])
             nodes[name + "/parts"] = parts if isinstance(parts, list) else [parts]
     return nodegraph.GModule([nodes[i] for i in case["inputs"]], [nodes[i] for i in case["outputs"]]), modules
+
+
+def prepared_graph(case):
+    """The case's GModule with its parameters set, and the modules by node."""
+    gmodule, modules = graph(case)
+    for path, fields in case["params"].items():
+        for field, stored in fields.items():
+            set_array(modules[path], field, stored)
+    gmodule.zero_grad_parameters()
+    return gmodule, modules
+
+
+def graph_input(case):
+    """The input of a graph's case, with indices counted from 0 where a node takes indices."""
+    given = value(case["input"])
+    for i, name in enumerate(case["inputs"]):
+        if any(_takes_indices(node, name) for node in case["nodes"]):
+            given[i] = given[i] - 1
+    return given
+
+
+def _takes_indices(node, source):
+    if node.get("module") == "ModuleFromCriterion":
+        return node["args"][0]["module"] in CLASS_TARGETS and node["inputs"][1] == source
+    return node.get("module") in INDEX_INPUTS and source in node["inputs"]
+
+
+def criterion(case):
+    """The criterion of a case with its fields and its children set."""
+    made = build({"module": case["criterion"], "args": case["args"]})
+    for field, stored in case.get("fields", {}).items():
+        target, name = owner(made, field)
+        setattr(target, name, stored)
+    (weights,) = case.get("childWeights", {"none": []}).values()
+    for child, weight in zip(case.get("children", []), weights, strict=True):
+        made.add(build(child), weight)
+    for path, stored in case["params"].items():
+        if path.startswith("inputModule."):
+            set_array(made.input_module, path.partition(".")[2], stored)
+        else:
+            assert_equal(getattr(made, path), stored, what=path)
+    return made
+
+
+def criterion_target(description, target):
+    """The target with its class labels, if it has any, counted from 0."""
+    name, children = description.get("criterion") or description["module"], description.get("children", [])
+    if name in CLASS_TARGETS:
+        return target - 1
+    if name == "ParallelCriterion" and table.is_table(target):
+        return [criterion_target(child, part) for child, part in zip(children, target, strict=True)]
+    if name == "ModuleCriterion":
+        return criterion_target(description["args"][0], target)
+    return criterion_target(children[0], target) if children else target
 
 
 def owner(module, path):

@@ -6,41 +6,15 @@ import pytest
 from nodegraph import nn, parameters
 
 import oracle
-from torch_arguments import CLASS_TARGETS, INDEX_INPUTS
 
 CASES = [case for file in ("graphs.json", "graphs_more.json") for case in oracle.cases(file)]
 ORDERED = [case for case in CASES if case.get("parametersOrder") is not None]
 
 
-def prepared(case):
-    """The case's GModule with its parameters set, and the modules by node."""
-    gmodule, modules = oracle.graph(case)
-    for path, fields in case["params"].items():
-        for field, stored in fields.items():
-            oracle.set_array(modules[path], field, stored)
-    gmodule.zero_grad_parameters()
-    return gmodule, modules
-
-
-def inputs(case):
-    """The input, with indices counted from 0 where a node takes indices."""
-    value = oracle.value(case["input"])
-    for i, name in enumerate(case["inputs"]):
-        if any(takes_indices(node, name) for node in case["nodes"]):
-            value[i] = value[i] - 1
-    return value
-
-
-def takes_indices(node, source):
-    if node.get("module") == "ModuleFromCriterion":
-        return node["args"][0]["module"] in CLASS_TARGETS and node["inputs"][1] == source
-    return node.get("module") in INDEX_INPUTS and source in node["inputs"]
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_forward_and_backward(case):
-    gmodule, modules = prepared(case)
-    input = inputs(case)
+    gmodule, modules = oracle.prepared_graph(case)
+    input = oracle.graph_input(case)
     oracle.assert_equal(gmodule.forward(input), case["output"], what="output")
     grad_input = gmodule.backward(input, oracle.value(case["gradOutput"]))
     oracle.assert_equal(grad_input, case["gradInput"], what="gradInput")
@@ -52,7 +26,7 @@ def test_forward_and_backward(case):
 
 @pytest.mark.parametrize("case", ORDERED, ids=lambda case: case["name"])
 def test_order_of_parameters(case):
-    gmodule, _ = prepared(case)
+    gmodule, _ = oracle.prepared_graph(case)
     assert [list(p.shape) for p in gmodule.parameters()[0]] == case["parametersOrder"]
     flat, _ = gmodule.get_parameters()
     assert flat.size == case["getParametersSize"]
@@ -61,7 +35,7 @@ def test_order_of_parameters(case):
 
 @pytest.mark.parametrize("case", ORDERED, ids=lambda case: case["name"])
 def test_order_of_nodes(case):
-    gmodule, _ = prepared(case)
+    gmodule, _ = oracle.prepared_graph(case)
     routing = {"dummy", "split", "nngraph.JustTable", "nngraph.JustElement"}
     theirs = [name for name in case["forwardOrder"] if name not in routing and not name.startswith("select")]
     skipped = (nn.Part, nn.JustTable)
@@ -71,9 +45,9 @@ def test_order_of_nodes(case):
 
 @pytest.mark.parametrize("case", [c for c in ORDERED if "getParametersGradSum" in c], ids=lambda case: case["name"])
 def test_flat_gradient(case):
-    gmodule, _ = prepared(case)
+    gmodule, _ = oracle.prepared_graph(case)
     _, gradient = gmodule.get_parameters()
-    input = inputs(case)
+    input = oracle.graph_input(case)
     gmodule.forward(input)
     gmodule.backward(input, oracle.value(case["gradOutput"]))
     np.testing.assert_allclose(gradient.sum(), case["getParametersGradSum"], atol=1e-10)
@@ -82,6 +56,6 @@ def test_flat_gradient(case):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_copies_compute_the_same(case):
-    gmodule, _ = prepared(case)
-    input = inputs(case)
+    gmodule, _ = oracle.prepared_graph(case)
+    input = oracle.graph_input(case)
     oracle.assert_equal(gmodule.clone().forward(input), case["output"])

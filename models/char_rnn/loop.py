@@ -14,17 +14,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import ArgumentError, TrainingStopped
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.sampling import sample
 from nodegraph.models.char_rnn.training import Trainer
 
 LATEST = "latest.safetensors"
+BEST = "best.safetensors"
 SMOOTHING = 0.98
-
-
-class TrainingStopped(NodegraphError, RuntimeError):
-    """Training that went wrong, with advice."""
 
 
 def train(
@@ -38,9 +35,12 @@ def train(
     """Train to the last epoch, or for so many further iterations or minutes; returns the last checkpoint's path.
 
     Every `eval_val_every` iterations and at the end the model is validated and saved, twice: by a name that tells
-    epoch and loss, and as `latest.safetensors`. An interrupt (Ctrl-C) saves, too, and ends in KeyboardInterrupt. Raises
-    TrainingStopped when the loss is no number, or exceeds three times both the first one and that of blind guesses;
-    nothing is saved then. Raises CheckpointError, before anything else, if the folder cannot be written.
+    epoch and loss, and as `latest.safetensors`; if its validation loss is the lowest so far, also as
+    `best.safetensors`. With the option `patience` training ends when so many of these validations in a row were no
+    better than the best before them; then the best one's path is returned. An interrupt (Ctrl-C) saves, too, and ends
+    in KeyboardInterrupt. Raises TrainingStopped when the loss is no number, or exceeds three times both the first one
+    and that of blind guesses; nothing is saved then. Raises CheckpointError, before anything else, if the folder cannot
+    be written, and ArgumentError for `patience` without text to validate on.
     """
     folder, options = pathlib.Path(folder), trainer.options
     end = options.max_epochs * trainer.batches.train
@@ -48,33 +48,41 @@ def train(
         end = min(end, trainer.iteration + iterations)
     deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
     smoothed = float(np.mean(trainer.losses[-50:])) if trainer.losses else None
-    path = folder / LATEST
+    path, validated = None, trainer.validations[-1][0] if trainer.validations else 0
+    if options.patience and not trainer.batches.validation:
+        raise ArgumentError("patience needs text to validate on, and there is none: see val_frac")
     checkpoint.make_folder(folder)
     interval = 0.2 if sys.stderr.isatty() else 10
     start = trainer.iteration
-    with tqdm(total=end, initial=start, unit="batch", mininterval=interval, maxinterval=interval) as bar:
+    shown = {"mininterval": interval, "maxinterval": interval, "disable": not trainer.engine.main}
+    with tqdm(total=end, initial=start, unit="batch", **shown) as bar:
         say = say or (lambda text: bar.write(text, file=sys.stdout))
+        say = say if trainer.engine.main else (lambda text: None)
         try:
             while trainer.iteration < end:
+                if trainer.iteration % options.eval_val_every == 0 and trainer.iteration != validated:
+                    path, validated = _validate_and_save(trainer, folder, savefile, say), trainer.iteration
+                if trainer.iteration == validated and _out_of_patience(trainer):
+                    say(_best(trainer, folder))
+                    path = folder / BEST if (folder / BEST).exists() else path
+                    break
                 with _interrupt_held_back():
                     loss = trainer.step()
-                    _check(trainer, loss)
+                    check_loss(trainer, loss)
                 smoothed = loss if smoothed is None else SMOOTHING * smoothed + (1 - SMOOTHING) * loss
                 bar.update()
                 _show(bar, trainer, smoothed)
-                if options.sample_every and trainer.iteration % options.sample_every == 0:
+                if trainer.engine.main and options.sample_every and trainer.iteration % options.sample_every == 0:
                     say(_sample_text(trainer))
-                if trainer.iteration % options.eval_val_every == 0 and trainer.iteration < end:
-                    path = _validate_and_save(trainer, folder, savefile, say)
-                if time.monotonic() >= deadline:
+                if trainer.engine.agreed(time.monotonic() >= deadline):
                     break
         except KeyboardInterrupt:
             path = trainer.save(folder / LATEST)
             say(f"interrupted after {trainer.iteration} iterations; saved {path}, --resume goes on from there")
             raise
-        if trainer.losses:
+        if trainer.losses and (path is None or validated != trainer.iteration):
             path = _validate_and_save(trainer, folder, savefile, say)
-    return path
+    return path or folder / LATEST
 
 
 @contextlib.contextmanager
@@ -102,8 +110,34 @@ def _validate_and_save(
     loss = loss if loss is not None else float(np.mean(trainer.losses[-50:]))
     path = trainer.save(folder / f"lm_{savefile}_epoch{trainer.epoch:.2f}_{loss:.4f}.safetensors")
     trainer.save(folder / LATEST)
+    if trainer.validations and _lowest(trainer)[0] == trainer.iteration:
+        trainer.save(folder / BEST)
     say(f"epoch {trainer.epoch:.2f}: {name} loss {loss:.4f}, {_bits(loss):.3f} bits per character; saved {path}")
     return path
+
+
+def _lowest(trainer: Trainer) -> tuple[int, float]:
+    """The first of the lowest validation losses, with its iteration."""
+    return min(trainer.validations, key=lambda validation: validation[1])
+
+
+def _out_of_patience(trainer: Trainer) -> bool:
+    """Whether the last `patience` validations brought no better loss.
+
+    Those in between the regular ones, at the end of a part of the training, do not count: they would make a training
+    that is resumed end elsewhere than one that runs through.
+    """
+    patience, every = trainer.options.patience, trainer.options.eval_val_every
+    losses = [loss for iteration, loss in trainer.validations if iteration % every == 0]
+    return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+
+
+def _best(trainer: Trainer, folder: pathlib.Path) -> str:
+    iteration, loss = _lowest(trainer)
+    return (
+        f"no better validation loss in {trainer.options.patience} validations, so training ends; the best was "
+        f"{loss:.4f} after {iteration} iterations, {folder / BEST}"
+    )
 
 
 def _show(bar: tqdm, trainer: Trainer, loss: float) -> None:
@@ -116,13 +150,15 @@ def _show(bar: tqdm, trainer: Trainer, loss: float) -> None:
 
 def _sample_text(trainer: Trainer) -> str:
     """A sample with a generator of its own, so that samples change nothing in the training."""
+    trainer.engine.synchronise()
     trainer.model.network.evaluate()
     text = "".join(sample(trainer.model, length=200, generator=np.random.default_rng(trainer.iteration)))
     trainer.model.network.training()
     return f"--- epoch {trainer.epoch:.2f}, the model writes:\n{text}\n---"
 
 
-def _check(trainer: Trainer, loss: float) -> None:
+def check_loss(trainer: Trainer, loss: float) -> None:
+    """TrainingStopped for a loss that is no number, or far above the first one and that of blind guesses."""
     if not math.isfinite(loss):
         raise TrainingStopped(
             f"the loss is {loss} at iteration {trainer.iteration}: a smaller --learning-rate or --grad-clip may help"

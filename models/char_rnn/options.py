@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 from nodegraph.errors import ArgumentError
-
-
-def option(default: Any, help: str, **check: Any) -> Any:
-    """A field with its help text, and the bounds or choices that its value must keep to."""
-    return field(default=default, metadata={"help": help, **check})
+from nodegraph.models.options import Checked, option
+from nodegraph.models.variants import CELLS
 
 
 @dataclass
-class Options:
+class Options(Checked):
     """char-rnn's options, with char-rnn's defaults. ArgumentError for a value that makes no sense.
 
     >>> Options(model="gru", rnn_size=64).num_layers
@@ -23,8 +19,13 @@ class Options:
 
     rnn_size: int = option(128, "size of the hidden state of each layer", least=1)
     num_layers: int = option(2, "number of layers", least=1)
-    model: str = option("lstm", "the kind of layer", choices=("lstm", "gru", "rnn"))
+    model: str = option("lstm", "the kind of layer", choices=("lstm", "gru", "rnn", *CELLS))
     learning_rate: float = option(2e-3, "learning rate", least=0)
+    schedule: str = option(
+        "step",
+        "how the learning rate falls, in steps after epochs or along a cosine, to 0 at the last",
+        choices=("step", "cosine"),
+    )
     learning_rate_decay: float = option(0.97, "factor on the learning rate after each epoch", least=0, most=1)
     learning_rate_decay_after: int = option(10, "number of epochs after which the learning rate decays", least=0)
     decay_rate: float = option(0.95, "decay rate of RMSprop's running mean of squares", least=0, most=1)
@@ -37,18 +38,11 @@ class Options:
     val_frac: float = option(0.05, "fraction of the text to validate on; the rest is left for testing", least=0, most=1)
     seed: int = option(123, "seed of the random numbers", least=0)
     eval_val_every: int = option(1000, "number of iterations between validations, each of which saves", least=1)
+    patience: int = option(0, "stop after so many validations without a better loss; 0 for never", least=0)
     sample_every: int = option(500, "number of iterations between samples of text; 0 for none", least=0)
     dtype: str = option("float32", "precision of the arithmetic", choices=("float32", "float64"))
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value, check = getattr(self, f.name), f.metadata
-            if "choices" in check and value not in check["choices"]:
-                raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {value!r}")
-            if "above" in check and not value > check["above"]:
-                raise ArgumentError(f"{f.name} must be above {check['above']}, got {value}")
-            if not check.get("least", value) <= value <= check.get("most", value):
-                bounds = f"at least {check['least']}" + (f" and at most {check['most']}" if "most" in check else "")
-                raise ArgumentError(f"{f.name} must be {bounds}, got {value}")
+        super().__post_init__()
         if self.train_frac + self.val_frac > 1 + 1e-9:
             raise ArgumentError(f"train_frac and val_frac add up to {self.train_frac + self.val_frac:g}, more than 1")

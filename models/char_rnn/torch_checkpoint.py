@@ -20,7 +20,8 @@ from nodegraph.io.t7.translation import Importer
 from nodegraph.io.t7.values import Table
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.text import Vocabulary
-from nodegraph.models.char_rnn.training import MODELS, CharacterModel
+from nodegraph.models.char_rnn.training import CharacterModel
+from nodegraph.models.networks import MODELS
 
 Loaded = tuple[CharacterModel, dict[str, np.ndarray], dict[str, Any]]
 

@@ -5,31 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import time
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 import nodegraph.random
-from nodegraph import nn, optim
+from nodegraph import optim
 from nodegraph.errors import ArgumentError, CheckpointError, DataError
 from nodegraph.gmodule import GModule
 from nodegraph.io import checkpoint
+from nodegraph.models.char_rnn.engine import Engine
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.text import Batches, Vocabulary
-from nodegraph.models.gru import gru
-from nodegraph.models.lstm import lstm
-from nodegraph.models.rnn import rnn
-from nodegraph.recurrent import Recurrent
-
-MODELS = {"lstm": (lstm, 2), "gru": (gru, 1), "rnn": (rnn, 1)}
-"""Name -> the function that wires the network, and the number of states of each layer."""
+from nodegraph.models.networks import MODELS, initialise
 
 CHANGEABLE = {
-    "learning_rate", "learning_rate_decay", "learning_rate_decay_after", "decay_rate", "grad_clip", "max_epochs",
-    "eval_val_every", "sample_every",
+    "learning_rate", "learning_rate_decay", "learning_rate_decay_after", "schedule", "decay_rate", "grad_clip",
+    "max_epochs", "eval_val_every", "patience", "sample_every",
 }  # fmt: skip
 """The options that may differ when a training is resumed; all others make the model, its state or the batches."""
+
+MEASURED = ("losses", "learning_rates", "gradient_norms", "seconds")
+"""What a Trainer keeps a list of, a number for each iteration."""
 
 
 class CharacterModel:
@@ -50,13 +49,8 @@ class CharacterModel:
         return model
 
     def initialise(self) -> None:
-        """Draw all parameters from [-0.08, 0.08); an LSTM's forget biases are 1, so that it starts remembering."""
-        for parameter in self.network.named_parameters().values():
-            nn.init.uniform(parameter, 0.08)
-        if self.options.model == "lstm":
-            for number in range(1, self.options.num_layers + 1):
-                size = self.options.rnn_size
-                self.network.node(f"i2h_{number}").module.bias[size : 2 * size] = 1
+        """Draw all parameters anew; see `nodegraph.models.networks.initialise`."""
+        initialise(self.network, self.options.model, self.options.rnn_size)
 
     def zero_states(self, batch_size: int) -> list[np.ndarray]:
         shape = (batch_size, self.options.rnn_size)
@@ -87,10 +81,14 @@ class Trainer:
     """Trains a model on a text as char-rnn does: RMSprop, clipped gradients, the state carried from batch to batch.
 
     `iteration` counts the batches trained on, `losses` holds the training loss of each, in nats per character,
-    `validations` pairs (iteration, loss).
+    `learning_rates`, `gradient_norms` (before clipping) and `seconds` what each was trained with and took, and
+    `validations` pairs (iteration, loss). `nodegraph.models.char_rnn.history` puts them together. `engine` does the
+    computing: the class Engine, or one derived from it.
     """
 
-    def __init__(self, options: Options, text: str, start: CharacterModel | None = None) -> None:
+    def __init__(
+        self, options: Options, text: str, start: CharacterModel | None = None, engine: type[Engine] = Engine
+    ) -> None:
         """Begin anew, from random parameters or, with `start`, from those of another model of the same vocabulary."""
         if not text:
             raise DataError("the text is empty")
@@ -98,26 +96,26 @@ class Trainer:
         vocabulary = Vocabulary(text) if start is None else start.vocabulary
         if set(vocabulary.units(text)) != set(vocabulary.characters):
             raise DataError("the text's characters are not those of the checkpoint to start from")
-        self._set_up(CharacterModel(options, vocabulary), text)
+        self._set_up(CharacterModel(options, vocabulary), text, engine)
         if start is None:
             self.model.initialise()
         else:
             checkpoint.load_state(self.model.network, checkpoint.state_of(start.network))
 
-    def _set_up(self, model: CharacterModel, text: str) -> None:
+    def _set_up(self, model: CharacterModel, text: str, engine: type[Engine]) -> None:
         options = model.options
         self.model, self.options, self.text_digest = model, options, _digest(text)
         indices = model.vocabulary.encode(text)
         self.batches = Batches(indices, options.batch_size, options.seq_length, options.train_frac, options.val_frac)
-        self.recurrent = Recurrent(model.network)
-        self.criterion = nn.ClassNLLCriterion()
-        self.parameters, self.gradients = self.recurrent.get_parameters()
-        self.optimizer = optim.RMSprop(
-            (self.parameters, self.gradients), learning_rate=options.learning_rate, alpha=options.decay_rate
-        )
-        self.states = model.zero_states(options.batch_size)
+        self.engine = engine(model)
+        self.recurrent, self.optimizer = self.engine.recurrent, self.engine.optimizer
+        self.parameters = self.engine.parameters
+        self.states = self.engine.share(model.zero_states(options.batch_size))
         self.iteration = 0
         self.losses: list[float] = []
+        self.learning_rates: list[float] = []
+        self.gradient_norms: list[float] = []
+        self.seconds: list[float] = []
         self.validations: list[tuple[int, float]] = []
 
     @property
@@ -131,52 +129,50 @@ class Trainer:
 
     def step(self) -> float:
         """Train on the next batch; returns its loss in nats per character."""
+        start = time.perf_counter()
         x, targets = self.batches[self.iteration % self.batches.train]
-        self.recurrent.training()
-        self.gradients.fill(0)
-        loss, states = self._loss(x, targets, self.states)
-        grad_rows = self.criterion.backward(self._rows, targets.reshape(-1))
-        # The loss that is reported is the mean over the steps; the gradient is that of their sum, as in char-rnn,
-        # so that grad_clip means the same.
-        grad_rows = (grad_rows * self.options.seq_length).reshape(*x.shape, -1)
-        self.recurrent.backward([x, *self.states], [grad_rows, *[None] * len(states)])
-        optim.clip_gradients(self.gradients, self.options.grad_clip)
-        self.optimizer.step()
-        self.states = states
+        loss, norm, self.states = self.engine.train(x, targets, self.states)
         self.iteration += 1
         self.losses.append(loss)
+        self.gradient_norms.append(norm)
+        self.learning_rates.append(self.optimizer.learning_rate)
         self._decay_learning_rate()
+        self.seconds.append(time.perf_counter() - start)
         return loss
 
-    def _loss(self, x: np.ndarray, targets: np.ndarray, states: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
-        log_probabilities, *states = self.recurrent.forward([x, *states])
-        self._rows = log_probabilities.reshape(-1, log_probabilities.shape[-1])
-        return self.criterion.forward(self._rows, targets.reshape(-1)), states
-
     def _decay_learning_rate(self) -> None:
-        if self.iteration % self.batches.train == 0 and self.epoch >= self.options.learning_rate_decay_after:
+        if self.options.schedule == "cosine":
+            self._follow_cosine()
+        elif self.iteration % self.batches.train == 0 and self.epoch >= self.options.learning_rate_decay_after:
             self.optimizer.learning_rate *= self.options.learning_rate_decay
+
+    def _follow_cosine(self) -> None:
+        options = self.options
+        self.optimizer.learning_rate = options.learning_rate * optim.cosine(options.max_epochs)(self.epoch)
 
     def validate(self) -> float | None:
         """The mean loss on the validation part, from zero states, in nats per character; None if it is empty."""
         if self.batches.validation == 0:
             return None
-        self.recurrent.evaluate()
-        states, losses = self.model.zero_states(self.options.batch_size), []
+        states, losses = self.engine.share(self.model.zero_states(self.options.batch_size)), []
         for i in range(self.batches.train, self.batches.train + self.batches.validation):
-            loss, states = self._loss(*self.batches[i], states)
+            loss, states = self.engine.evaluate(*self.batches[i], states)
             losses.append(loss)
-        self.recurrent.training()
-        self.validations.append((self.iteration, float(np.mean(losses))))
+        earlier = [(iteration, loss) for iteration, loss in self.validations if iteration < self.iteration]
+        self.validations = [*earlier, (self.iteration, float(np.mean(losses)))]
         return self.validations[-1][1]
 
     def save(self, path: str | os.PathLike) -> pathlib.Path:
-        """Write a checkpoint from which `resume` goes on to bit-identical numbers."""
+        """Write a checkpoint from which `resume` goes on to bit-identical numbers; the main process alone writes."""
+        self.engine.synchronise()
+        states = self.engine.whole(self.states)
+        if not self.engine.main:
+            return pathlib.Path(path)
         optimizer, optimizer_arrays = _separate(self.optimizer.state_dict())
         arrays = {f"model.{name}": array for name, array in checkpoint.state_of(self.model.network).items()}
         arrays |= {f"optimizer.{name}": array for name, array in optimizer_arrays.items()}
-        arrays |= {f"state.{i}": state for i, state in enumerate(self.states)}
-        arrays["losses"] = np.array(self.losses)
+        arrays |= {f"state.{i}": state for i, state in enumerate(states)}
+        arrays |= {name: np.array(getattr(self, name), float) for name in MEASURED}
         data = {
             "options": asdict(self.options),
             "vocabulary": self.model.vocabulary.characters,
@@ -190,8 +186,10 @@ class Trainer:
         return checkpoint.save(path, arrays, data)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike, text: str, **changed: Any) -> Trainer:
+    def resume(cls, path: str | os.PathLike, text: str, engine: type[Engine] = Engine, **changed: Any) -> Trainer:
         """Go on from a checkpoint, on the same text; options given in `changed` take effect from here on.
+
+        The engine need not be the one that wrote the checkpoint.
 
         Raises ArgumentError for a change of an option that is not CHANGEABLE.
         """
@@ -208,19 +206,30 @@ class Trainer:
         model.options = Options(**{**asdict(model.options), **changed})
         trainer = cls.__new__(cls)
         try:
-            trainer._restore(model, text, arrays, data)
+            trainer._restore(model, text, engine, arrays, data)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} does not hold all that a training needs to go on: {error}") from error
         trainer.optimizer.learning_rate = changed.get("learning_rate", trainer.optimizer.learning_rate)
         trainer.optimizer.alpha = changed.get("decay_rate", trainer.optimizer.alpha)
+        if trainer.options.schedule == "cosine":
+            trainer._follow_cosine()
         return trainer
 
-    def _restore(self, model: CharacterModel, text: str, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> None:
-        self._set_up(model, text)
+    def _restore(
+        self,
+        model: CharacterModel,
+        text: str,
+        engine: type[Engine],
+        arrays: dict[str, np.ndarray],
+        data: dict[str, Any],
+    ) -> None:
+        self._set_up(model, text, engine)
         optimizer_arrays = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
         self.optimizer.load_state_dict(_join(data["optimizer"], optimizer_arrays))
-        self.states = [arrays[f"state.{i}"] for i in range(len(self.states))]
+        self.states = self.engine.share([arrays[f"state.{i}"] for i in range(len(self.states))])
         self.losses = arrays["losses"].tolist()
+        for name in MEASURED:
+            setattr(self, name, arrays.get(name, np.full(len(self.losses), np.nan)).tolist())
         self.iteration = data["iteration"]
         self.validations = [(i, loss) for i, loss in data["validations"]]
         nodegraph.random.set_state(data["random"])

@@ -14,6 +14,7 @@ import safetensors
 import safetensors.numpy
 
 from nodegraph.errors import CheckpointError
+from nodegraph.io.writing import write_whole
 from nodegraph.nn.module import Module
 
 FORMAT = "nodegraph-1"
@@ -32,36 +33,17 @@ def make_folder(folder: str | os.PathLike) -> None:
 def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> pathlib.Path:
     """Write named arrays and JSON data; returns the path.
 
-    The file is written beside its place and moved there when it is complete, so that at any moment, even after a kill
-    or a power cut, the old file or the new one is there and whole. Raises CheckpointError when it cannot be written.
+    At any moment, even after a kill or a power cut, the old file or the new one is there and whole. Raises
+    CheckpointError when it cannot be written.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = save(pathlib.Path(folder) / "model.safetensors", {"weight": np.ones(2)}, {"epoch": 3})
     ...     load(path)
     ({'weight': array([1., 1.])}, {'epoch': 3})
     """
-    path = pathlib.Path(path)
-    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    text, temporary = json.dumps(data), None
-    try:
-        metadata = {"format": FORMAT, "data": text, "digest": _digest(arrays, text)}
-        content = safetensors.numpy.save(arrays, metadata)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise CheckpointError(f"cannot write the checkpoint {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)
-    return path
+    arrays, text = {name: np.asarray(array, order="C") for name, array in arrays.items()}, json.dumps(data)
+    metadata = {"format": FORMAT, "data": text, "digest": _digest(arrays, text)}
+    return write_whole(path, safetensors.numpy.save(arrays, metadata), "the checkpoint ")
 
 
 def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -115,19 +97,3 @@ def _digest(arrays: dict[str, np.ndarray], data: str) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.reshape(-1).view(np.uint8))
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Make the renaming itself durable, where the system lets one open a folder."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

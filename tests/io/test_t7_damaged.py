@@ -13,7 +13,7 @@ from nodegraph.errors import T7Error
 from nodegraph.io import t7
 from nodegraph.io.t7.files import translated
 from nodegraph.io.t7.reader import read
-from nodegraph.io.t7.values import Record, Table
+from nodegraph.io.t7.values import Key, Record, Table, plain
 from nodegraph.io.t7.writer import write
 
 import oracle
@@ -230,3 +230,17 @@ def test_damaged_files_take_no_more_memory_than_they_earn():
             pass
         assert tracemalloc.get_traced_memory()[1] < 10 * len(damaged) + 20e6
         tracemalloc.stop()
+
+
+def test_many_objects_as_keys_are_refused(monkeypatch):
+    monkeypatch.setattr("nodegraph.io.t7.reader.MAX_OBJECT_KEYS", 2)
+    entries = [(Key(Table()), i) for i in range(3)]
+    content = write(Table(hash=dict(entries[:2])))
+    assert len(read(content)) == 2
+    with pytest.raises(T7Error, match="more than 2 keys are objects"):
+        read(write(Table(hash=dict(entries))))
+
+
+def test_a_file_with_bytes_after_its_end_is_read_to_the_same_value():
+    content = write({"a": [1, True], "b": "x"})
+    assert plain(read(content + b"\0")) == plain(read(content)) == {"a": [1, True], "b": "x"}

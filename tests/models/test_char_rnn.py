@@ -136,7 +136,8 @@ def test_learning_rate_decays_after_each_epoch():
 def test_the_loop_saves_by_name_and_as_the_latest(tmp_path):
     said = []
     path = loop.train(trainer(eval_val_every=20, sample_every=30), tmp_path, "x", iterations=50, say=said.append)
-    assert sorted(os.listdir(tmp_path))[0] == "latest.safetensors" and len(os.listdir(tmp_path)) == 4
+    assert sorted(os.listdir(tmp_path))[:2] == ["best.safetensors", "latest.safetensors"]
+    assert len(os.listdir(tmp_path)) == 5
     assert "epoch1.00" in path.name or "lm_x_epoch" in path.name
     assert sum("bits per character" in words for words in said) == 3
     assert sum("the model writes" in words for words in said) == 1

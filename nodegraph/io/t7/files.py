@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.errors import CheckpointError, T7Error
+from nodegraph.errors import T7Error
 from nodegraph.io.t7 import containers, convolutions, criterions, graph, layers, local_normalisation, pooling, weights
 from nodegraph.io.t7.reader import read as read_content
 from nodegraph.io.t7.translation import Exporter, Importer, known
 from nodegraph.io.t7.values import Function, Record, Table, plain
 from nodegraph.io.t7.writer import write
+from nodegraph.io.writing import write_whole
 from nodegraph.nn.component import Component
 from nodegraph.nn.module import Module
 
@@ -115,14 +116,7 @@ def save(value: Any, path: str | os.PathLike, ascii: bool = False) -> pathlib.Pa
 
     Source: torch/torch7, File.lua.
     """
-    path = pathlib.Path(path)
-    content = write(recorded(value), ascii)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
+    return write_whole(path, write(recorded(value), ascii))
 
 
 def recorded(value: Any) -> Any:

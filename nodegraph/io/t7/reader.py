@@ -23,6 +23,8 @@ NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTION, LEGACY_RECURSIVE_FUNCTION, RECURSIVE_FUNCTION = 6, 7, 8
 MAX_DEPTH = 50_000
 MAX_AXES = 32
+MAX_OBJECT_KEYS = 100_000
+"""Tables and other objects that are keys; each takes far more memory than it does in the file."""
 UNFINISHED = object()
 NUMERIC_CLASS = re.compile(r"torch\.(\w+?)(Tensor|Storage)")
 
@@ -34,18 +36,20 @@ def read(content: bytes) -> Any:
 
     The size of a long is not in the file: 8 bytes, unless only with 4 the value ends where the file ends.
     """
-    values, failures = [], []
+    failures, ends = [], []
     for source in sources(content):
         try:
             value = Reader(source).read()
         except T7Error as error:
-            failures.append(error)
+            failures.append(error.with_traceback(None))  # which would keep alive what was read so far
             continue
         if source.remaining == 0:
             return value
-        values.append((source.long_size, value))
-    if values and values[0][0] != 4:
-        return values[0][1]
+        ends.append(source)
+        del value  # rather read again than kept beside what the next way of reading gives
+    if ends and ends[0].long_size != 4:
+        ends[0].position = 0
+        return Reader(ends[0]).read()
     raise max(failures, key=lambda error: error.offset)
 
 
@@ -57,6 +61,7 @@ class Reader:
         # Torch7 counts the objects of a file from 1; what a stranger's file numbers otherwise goes to the dictionary.
         self.objects: list[Any] = []
         self.others: dict[int, Any] = {}
+        self.object_keys = 0
 
     def read(self) -> Any:
         """The value at the source's place."""
@@ -137,6 +142,9 @@ class Reader:
             kind, key = self._simple()
             if kind not in (NIL, NUMBER, STRING, BOOLEAN):
                 key = yield self._compound(kind)
+                self.object_keys += 1
+                if self.object_keys > MAX_OBJECT_KEYS:
+                    raise self.source.fail(f"more than {MAX_OBJECT_KEYS} keys are objects", start)
             if key is None or (isinstance(key, float) and math.isnan(key)):
                 raise self.source.fail(f"{'nil' if key is None else 'a number that is none'} cannot be a key", start)
             kind, value = self._simple()

@@ -108,7 +108,12 @@ class Key:
 
 def as_key(value: Any) -> Any:
     """The value as a dictionary's key."""
-    return value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else Key(value)
+    if isinstance(value, bool):
+        return TRUE if value else FALSE
+    return value if isinstance(value, (str, int, float)) else Key(value)
+
+
+TRUE, FALSE = Key(True), Key(False)
 
 
 class Record:
@@ -190,11 +195,12 @@ def plain(value: Any, replaced: Mapping[int, Any] = NOTHING) -> Any:
             value.upvalues = converted(value.upvalues)
         else:
             container = _container(value)
-            for place, part in list(enumerate(container) if isinstance(container, list) else container.items()):
-                if isinstance(place, Key):
-                    del container[place]
-                    place = Key(converted(place.value))
-                container[place] = converted(part)
+            for place in range(len(container)) if isinstance(container, list) else list(container):
+                if isinstance(place, Key) and isinstance(place.value, (Table, Storage, Record, Function)):
+                    part = container.pop(place)
+                    container[Key(converted(place.value))] = converted(part)
+                else:
+                    container[place] = converted(container[place])
     return result
 
 

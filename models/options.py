@@ -1,0 +1,86 @@
+"""The options of an application: a dataclass whose fields have a help text and bounds, and their command line."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+from nodegraph.errors import ArgumentError
+
+
+def option(default: Any, help: str, **check: Any) -> Any:
+    """A field with its help text, and the bounds or choices that its value must keep to."""
+    return field(default=default, metadata={"help": help, **check})
+
+
+@dataclass
+class Checked:
+    """Base of dataclasses made of `option`s: ArgumentError for a value out of its bounds or not among its choices.
+
+    >>> @dataclass
+    ... class Options(Checked):
+    ...     epochs: int = option(3, "number of epochs", least=1)
+    >>> Options().epochs
+    3
+    >>> Options(epochs=0)
+    Traceback (most recent call last):
+    ...
+    nodegraph.errors.ArgumentError: epochs must be at least 1, got 0
+    """
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, check = getattr(self, f.name), f.metadata
+            if "choices" in check and value not in check["choices"]:
+                raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {value!r}")
+            if "above" in check and not value > check["above"]:
+                raise ArgumentError(f"{f.name} must be above {check['above']}, got {value}")
+            if not check.get("least", value) <= value <= check.get("most", value):
+                bounds = f"at least {check['least']}" + (f" and at most {check['most']}" if "most" in check else "")
+                raise ArgumentError(f"{f.name} must be {bounds}, got {value}")
+
+
+Options = TypeVar("Options", bound=Checked)
+
+
+def add_option(parser: argparse.ArgumentParser, f: Field) -> None:
+    """An argument for a field; its default is left out here, so that one can tell what the user gave."""
+    kind: Any = {"int": int, "float": float, "str": str}.get(f.type, f.type)
+    choices = f.metadata.get("choices")
+    metavar = {int: "N", float: "X", str: "NAME"}[kind]
+    text = f"{f.metadata['help']}{': ' + ', '.join(choices) if choices else ''} (default: {f.default})"
+    parser.add_argument(
+        "--" + f.name.replace("_", "-"),
+        type=kind,
+        choices=choices,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        help=text.replace("%", "%%"),
+    )
+
+
+def add_options(parser: argparse.ArgumentParser, options: type[Options]) -> None:
+    """An argument for each option."""
+    for f in fields(options):
+        add_option(parser, f)
+
+
+def chosen(given: argparse.Namespace, options: type[Options]) -> Options:
+    """The options as the user gave them, the others by default."""
+    return options(**{f.name: getattr(given, f.name) for f in fields(options) if hasattr(given, f.name)})
+
+
+def file_to_write(path: str, *suffixes: str) -> pathlib.Path:
+    """The path of a file that is to be written; ArgumentError, before any work, for a wrong suffix or no such folder.
+
+    >>> file_to_write("curves.svg", ".svg", ".png").name
+    'curves.svg'
+    """
+    file = pathlib.Path(path)
+    if file.suffix not in suffixes:
+        raise ArgumentError(f"the name of a file to write must end in {' or '.join(suffixes)}, got {path!r}")
+    if not file.parent.is_dir():
+        raise ArgumentError(f"cannot write {path}: there is no folder {file.parent}")
+    return file
