@@ -94,7 +94,7 @@ def _check(model: Any, direction: str, detail: str, depth: Any, theme: str, fail
 def _shapes_for(model: Module, shapes: Any) -> Any:
     """The shapes, which must be as many as the model has inputs."""
     if isinstance(model, Recurrent):
-        model.wiring.check(shapes)
+        model.at_a_step(shapes)
     n = len(model.inputs) if isinstance(model, GModule) else 1
     if n > 1 and (not isinstance(shapes, list) or len(shapes) != n):
         raise ArgumentError(f"the graph has {n} inputs, so input_shapes must be a list of {n} shapes")

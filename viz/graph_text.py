@@ -32,23 +32,28 @@ def print_graph(graph: GModule | Recurrent) -> None:
     if not isinstance(graph, (GModule, Recurrent)):
         raise ArgumentError(f"print_graph takes a GModule or a Recurrent, got {type(graph).__name__}")
     cell = graph.cell if isinstance(graph, Recurrent) else graph
-    names = node_names(cell)
-    lines = []
+    names, texts = node_names(cell), node_texts(graph)
+    width = max(len(names[node]) for node in texts)
+    print("\n".join(f"{names[node]:<{width}}  {text}" for node, text in texts.items()))
+    print("->", ", ".join(names[maker(node)] for node in cell.outputs))
+
+
+def node_texts(graph: GModule | Recurrent) -> dict[Node, str]:
+    """What each node of a graph is, in a line, such as `Tanh() <- x`; those that only pass a value on are left out."""
+    cell = graph.cell if isinstance(graph, Recurrent) else graph
+    names, number = node_names(cell), {node: k for k, node in enumerate(cell.inputs)}
+    texts = {}
     for place, node in enumerate(cell.nodes):
-        if node in cell.inputs:
-            k = cell.inputs.index(node)
-            text = "input" + (f" {k}" if len(cell.inputs) > 1 else "")
+        if node in number:
+            texts[node] = "input" + (f" {number[node]}" if len(number) > 1 else "")
             if isinstance(graph, Recurrent):
                 state = graph.wiring.state_of.get(place)
                 source = None if state is None else names[maker(cell.nodes[graph.wiring.feeder[state]])]
-                text += ", a sequence" if source is None else f", fed back from {source}"
-            lines.append((names[node], text))
+                texts[node] += ", a sequence" if source is None else f", fed back from {source}"
         elif maker(node) is node and node.part is None:
             parents = ", ".join(names[maker(parent)] for parent in node.parents)
-            lines.append((names[node], in_a_line(node.module) + (f" <- {parents}" if parents else "")))
-    width = max(len(name) for name, _ in lines)
-    print("\n".join(f"{name:<{width}}  {text}" for name, text in lines))
-    print("->", ", ".join(names[maker(node)] for node in cell.outputs))
+            texts[node] = in_a_line(node.module) + (f" <- {parents}" if parents else "")
+    return texts
 
 
 def node_names(graph: GModule) -> dict[Node, str]:

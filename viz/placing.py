@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nodegraph import nn
+from nodegraph.errors import NodegraphError
 from nodegraph.gmodule import GModule
 from nodegraph.nn.container import Container
 from nodegraph.nn.decorator import Decorator
@@ -114,11 +115,11 @@ class Placing(Boxes):
         """The cell, with its loops in frames and the feedback as edges back."""
         wiring, cell = model.wiring, model.cell
         n = len(cell.inputs)
-        shapes = [None] * n
-        if shape is not None:
-            xs, states = wiring.parts(shape)
-            shapes = distributed_shapes(wiring.cell_input([x[1:] for x in xs], states), n)
-        inlets = [None] * n if inlet is None else distributed(inlet, n)
+        try:
+            shapes = [None] * n if shape is None else distributed_shapes(model.at_a_step(shape)[1], n)
+        except NodegraphError:
+            shapes = [None] * n
+        inlets = [None] * n if inlet is None else self.inlets(model, inlet)
         notes = [f"input {k}, then fed back" if k in wiring.fed_to else f"input {k}, one a step" for k in range(n)]
         frames = self.stage_frames(model, place.frame)
         start = len(self.scene.boxes)
@@ -127,6 +128,18 @@ class Placing(Boxes):
             boxes = [box for box in self.scene.boxes[start:] if box.node is cell.inputs[k] or box.note == notes[k]]
             self.connect(outlets[source], boxes[0], feedback=True)
         return [outlets[i] for i in wiring.sequences + wiring.fed_from]
+
+    @staticmethod
+    def inlets(model: Recurrent, inlet: Outlet) -> list[Outlet | None]:
+        """Where the inputs of the cell come from; None for states that are left out."""
+        n = len(model.cell.inputs)
+        values = distributed(inlet, len(inlet.shape)) if is_tap(inlet) and isinstance(inlet.shape, list) else inlet
+        try:
+            xs, states, _ = model.wiring.given(values, model.masked)
+        except NodegraphError:
+            return distributed(inlet, n)
+        whole = model.wiring.cell_input(xs, [None] * (n - len(xs)) if states is None else states)
+        return whole if n > 1 else [whole]
 
     def stage_frames(self, model: Recurrent, around: Frame | None) -> dict[int, Frame]:
         """The frame of each place in the cell: that of its loop, or where the schedule is shown of its stage."""

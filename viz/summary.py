@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ class Walk:
         output = _cut(table.describe_shape(known[0].output)) if known else None
         counts = [] if children else [multiply_adds(module, call.input, call.output) for call in known]
         counted = times * sum(counts) if counts and None not in counts else None
-        steps = module.wiring.check(calls[0].input) if isinstance(module, Recurrent) and calls else None
+        steps = module.at_a_step(calls[0].input)[0] if isinstance(module, Recurrent) and calls else None
         size, shared = self._parameters(name, module)
         yield Row(name, depth, _cut(own_text(module)), output, size, shared, counted, bool(children), steps)
         for child_name, child, inside in _with_calls(children, [part for call in calls for part in call.inside]):
@@ -157,13 +157,8 @@ def _text(model: Module, call: ShapeCall | None, rows: list[Row]) -> str:
     if any(row.output is None for row in rows):
         counted += " + ?"
     cells.append(("total", "", "", f"{sum(row.parameters for row in rows):,}", counted))
-    columns = [0, 1, 3] if call is None else [0, 1, 2, 3, 4]
-    widths = [max(len(row[i]) for row in cells) for i in columns]
-    lines = [
-        "  ".join(f"{row[i]:{'>' if i > 2 else '<'}{width}}" for i, width in zip(columns, widths)).rstrip()
-        for row in cells
-    ]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = aligned([(*row[:2], row[3]) for row in cells], 2) if call is None else aligned(cells, 3)
+    rule = "-" * max(map(len, lines))
     title = type(model).__name__
     if call is not None:
         output = "?" if call.output is None else table.describe_shape(call.output)
@@ -174,6 +169,17 @@ def _text(model: Module, call: ShapeCall | None, rows: list[Row]) -> str:
     if any(row.steps for row in rows):
         notes.append("in a Recurrent: the shapes of one step, the multiply-adds of all steps")
     return "\n".join([title, lines[0], rule, *lines[1:-1], rule, lines[-1], *notes])
+
+
+def aligned(rows: list[Sequence[str]], words: int) -> list[str]:
+    """The rows of a table as lines, its first columns of words to the left, the others of numbers to the right.
+
+    >>> aligned([("a", "1"), ("bcd", "20")], words=1)
+    ['a     1', 'bcd  20']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    adjust = [str.ljust] * words + [str.rjust] * (len(widths) - words)
+    return ["  ".join(place(*cell) for place, *cell in zip(adjust, row, widths)).rstrip() for row in rows]
 
 
 def _cut(text: str, limit: int = 50) -> str:

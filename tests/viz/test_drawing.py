@@ -383,7 +383,7 @@ def test_values_of_a_backward_that_was_not_run():
 
 def test_shapes_that_a_recurrent_cannot_take():
     with pytest.raises(ShapeError, match="expected a table of 3"):
-        draw(Recurrent(lstm_cell()), detail="shapes", input_shapes=(5, 4, 3))
+        draw(Recurrent(lstm_cell()), detail="shapes", input_shapes=[(5, 4, 3), (4, 2)])
 
 
 def test_drawing_leaves_the_model_as_it_was():
