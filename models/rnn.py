@@ -5,7 +5,25 @@ from __future__ import annotations
 from nodegraph import nn
 from nodegraph.gmodule import GModule
 from nodegraph.models.layers import character_network
-from nodegraph.node import Node
+from nodegraph.node import Node, annotate_nodes
+
+
+def create(input_size: int, rnn_size: int) -> GModule:
+    """One simple cell: `[x, prev_h]` -> next_h = tanh(W x + U prev_h + b).
+
+    Shapes: x (batch, input_size), the state (batch, rnn_size).
+
+    >>> create(3, 2).forward([np.zeros((1, 3)), np.zeros((1, 2))]).shape
+    (1, 2)
+    """
+    x, prev_h = nn.Identity()(), nn.Identity()()
+
+    i2h = nn.Linear(input_size, rnn_size)(x)
+    h2h = nn.Linear(rnn_size, rnn_size)(prev_h)
+    next_h = nn.Tanh()(nn.CAddTable()([i2h, h2h]))
+
+    annotate_nodes()
+    return GModule([x, prev_h], next_h)
 
 
 def rnn(input_size: int, rnn_size: int, n: int, dropout: float = 0.0) -> GModule:

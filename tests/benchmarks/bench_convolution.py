@@ -50,7 +50,10 @@ def torch_step(batch: int, planes: int, size: int, kernel: int) -> Callable[[], 
     return step
 
 
-CONTESTANTS: race.Contestants = {"nodegraph": ("nodegraph", nodegraph_step), "torch": ("torch", torch_step)}
+CONTESTANTS: race.Contestants = {
+    "nodegraph": race.Contestant("nodegraph", "bench_convolution:nodegraph_step"),
+    "torch": race.Contestant("torch", "bench_convolution:torch_step"),
+}
 
 if __name__ == "__main__":
     race.main(__file__, CONTESTANTS, [(8, 64, 32, 3)])
