@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nodegraph import table
+from nodegraph.compiled_stage import CompiledStage
 from nodegraph.debug import mode
 from nodegraph.engine.store import ProgramStore
 from nodegraph.errors import ArgumentError, NodegraphError, StateError
@@ -65,7 +67,9 @@ class RecurrentTape:
     def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
         self.xs, self.states, self.given, self.random = xs, states, None, get_state()
         for stage in self.wiring.stages:
-            if self.store is not None and self._compiled(stage):
+            program = None if self.store is None else CompiledStage.run(self, stage)
+            if program is not None:
+                self.programs[stage] = program
                 continue
             if stage.loop:
                 self._loop(stage)
@@ -78,65 +82,10 @@ class RecurrentTape:
             sequences = table.map(_owned, sequences)
         return sequences, [table.map(np.array, self.values[place].at(self.steps - 1)) for place in self.wiring.feeder]
 
-    def _compiled(self, stage: Stage) -> bool:
-        """Run a stage as a program, if it can be one: a loop step by step, others for the rows of all steps at once."""
-        wiring, inside = self.wiring, set(stage.places)
-        read = {parent for place in stage.places for parent in self.parents[place]} - inside
-        sources = {("outside", place): self.values[place] for place in sorted(read)}
-        fed = {place: wiring.feeder[k] for place, k in wiring.state_of.items() if place in inside and stage.loop}
-        given = [place for place in stage.places if place in wiring.sequence_of or place in wiring.state_of]
-        feeders = {wiring.feeder[wiring.state_of[place]] for place in given if place in wiring.state_of}
-        if feeders & inside and not stage.loop:
-            return False
-        sources |= {("input", place): self._source(place) for place in given if place not in fed}
-        returned = self._read_outside(stage)
-        if stage.loop:
-            first = {key: series.at(0) for key, series in sources.items()}
-            states = {("input", place): self.states[wiring.state_of[place]] for place in fed}
-            program = self.store.lend(self, self.cell, stage.places, {**first, **states}, fed, returned, self.steps)
-            if program is None:
-                return False
-            inputs = {key: series.stacked for key, series in sources.items()}
-            values = program.forward({**inputs, **states}, self._at_step)
-        else:
-            if any(_shapes_differ(series.at(0)) for series in sources.values()):
-                return False
-            inputs = {key: merge(series.stacked) for key, series in sources.items()}
-            program = self.store.lend(
-                self, self.cell, stage.places, inputs, {}, returned, 1, lambda: self._all_merge(stage, sources)
-            )
-            if program is None:
-                return False
-            values = program.forward(_as_one_step(inputs), _as_it_is)
-            values = {place: separate(_of_one_step(value), self.steps) for place, value in values.items()}
-        self.programs[stage] = program
-        for place, value in values.items():
-            self.values[place] = Series(stacked=value)
-        return True
-
-    def _read_outside(self, stage: Stage) -> list[int]:
-        """The nodes of a stage whose values others want."""
-        inside = set(stage.places)
-        wanted = {parent for place, parents in enumerate(self.parents) if place not in inside for parent in parents}
-        wanted |= {*self.cell.output_places, *self.wiring.feeder}
-        return sorted(wanted & inside)
-
-    def _all_merge(self, stage: Stage, sources: dict[tuple[str, int], Series]) -> bool:
-        """Whether every node of a stage may run once for the rows of all steps."""
-        shapes = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "outside"}
-        given = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "input"}
-        for place in stage.places:
-            parents = [shapes[parent] for parent in self.parents[place]]
-            shape = given[place] if place in given else parents[0] if len(parents) == 1 else parents
-            if not self._merges(self.nodes[place].module, shape):
-                return False
-            shapes[place] = self.nodes[place].module.output_shape(shape)
-        return True
-
     def _once(self, place: int) -> None:
-        module, source = self.nodes[place].module, self._source(place)
+        module, source = self.nodes[place].module, self.source(place)
         first = self._at(source, 0)
-        if self._merges(module, table.shape(first)):
+        if self.merges(module, table.shape(first)):
             call = self._call(place, merge(self._stacked(source)), None)
             self.calls[place], self.values[place] = call, Series(stacked=separate(call.output, self.steps))
         else:
@@ -169,7 +118,7 @@ class RecurrentTape:
             self.calls[place] = calls[place]
             self.values[place] = Series(listed=[call.output for call in calls[place]])
 
-    def _source(self, place: int) -> Series | list[Series]:
+    def source(self, place: int) -> Series | list[Series]:
         """What a node outside the loops takes: one series, or one for each parent."""
         wiring = self.wiring
         if place in wiring.sequence_of:
@@ -189,7 +138,7 @@ class RecurrentTape:
     def _stacked(source: Series | list[Series]) -> Any:
         return source.stacked if isinstance(source, Series) else [series.stacked for series in source]
 
-    def _merges(self, module: Module, shape: Any) -> bool:
+    def merges(self, module: Module, shape: Any) -> bool:
         """Whether the steps, each of this shape, may go into one call of the module with all their rows."""
         shapes = list(_shapes(shape))
         if not shapes or any(not s or s[0] != shapes[0][0] for s in shapes):
@@ -209,9 +158,9 @@ class RecurrentTape:
         try:
             return Call(node.module, value, check=t is None or t < 2)
         except Exception as error:
-            raise self._at_step(self.cell.error_at(error, node, value), t)
+            raise self.at_step(self.cell.error_at(error, node, value), t)
 
-    def _at_step(self, error: NodegraphError, t: int | None) -> NodegraphError:
+    def at_step(self, error: NodegraphError, t: int | None) -> NodegraphError:
         return error if t is None else locate(error, f"step {t} of a Recurrent", "")
 
     # Backward
@@ -221,7 +170,7 @@ class RecurrentTape:
         if mode.stop_at_nan and self.programs:
             with suppress(StateError):
                 self.__dict__.update(self._replayed().__dict__)  # Only node by node one sees where a NaN comes up.
-        self.given, self.constant = (sequences, states), self._without_gradient()
+        self.given = sequences, states
         self.gradients = [GradientSeries(self.steps) for _ in self.nodes]
         self.grad_xs: list[Any] = [None] * len(self.xs)
         self.grad_states: list[Any] = [None] * len(self.states)
@@ -231,7 +180,7 @@ class RecurrentTape:
             self.gradients[place].add_at(self.steps - 1, gradient)
         for stage in reversed(self.wiring.stages):
             if stage in self.programs:
-                self._compiled_backward(stage)
+                self.programs[stage].backward(self)
             elif stage.loop:
                 self._loop_backward(stage)
             else:
@@ -241,24 +190,8 @@ class RecurrentTape:
         grad_xs = [table.fill(g, x) for g, x in zip(self.grad_xs, self.xs)]
         return table.map(_owned, grad_xs) if self.programs else grad_xs, grad_states
 
-    def _compiled_backward(self, stage: Stage) -> None:
-        program, steps = self.programs[stage], self.steps
-        wanted = {place: self.gradients[place] for place in self._read_outside(stage)}
-        gradients = {place: g.stacked(self.values[place]) for place, g in wanted.items() if not g.empty}
-        located = self._at_step if stage.loop else _as_it_is
-        if not stage.loop:
-            gradients = _as_one_step({place: merge(gradient) for place, gradient in gradients.items()})
-        for (kind, place), gradient in program.backward(gradients, located).items():
-            if not stage.loop:
-                gradient = separate(_of_one_step(gradient), steps)
-            if kind == "outside":
-                self.gradients[place].add(gradient)
-            elif stage.loop and place in self.wiring.state_of:
-                self.grad_states[self.wiring.state_of[place]] = gradient
-            else:
-                self._pass_on(place, gradient)
-
-    def _without_gradient(self) -> set[int]:
+    @cached_property
+    def constant(self) -> set[int]:
         """The nodes that nothing trained or real-valued comes before, such as one-hot rows of integer indices."""
         found: set[int] = set()
         for place, node in enumerate(self.nodes):
@@ -280,7 +213,7 @@ class RecurrentTape:
             calls.grad_output = merge(gradient.stacked(self.values[place]))
         elif isinstance(calls, Call):
             whole = self._grad_input(place, calls, merge(gradient.stacked(self.values[place])), None)
-            self._pass_on(place, separate(whole, self.steps))
+            self.pass_on(place, separate(whole, self.steps))
         else:
             for t in reversed(range(self.steps)):
                 self._pass_on_at(place, t, self._grad_input(place, calls[t], gradient.at(t), t))
@@ -311,9 +244,9 @@ class RecurrentTape:
         try:
             return self.cell.run_node_backward(call, gradient, self.nodes[place])
         except NodegraphError as error:
-            raise self._at_step(error, t)
+            raise self.at_step(error, t)
 
-    def _pass_on(self, place: int, grad_input: Any) -> None:
+    def pass_on(self, place: int, grad_input: Any) -> None:
         """Hand a gradient for all steps to where the node's input came from."""
         wiring, parents = self.wiring, self.parents[place]
         if place in wiring.sequence_of:
@@ -357,24 +290,6 @@ class RecurrentTape:
 def _owned(array: np.ndarray) -> np.ndarray:
     """The array, copied if it is a view, for it may be one of an array that a program will write into."""
     return array if array.base is None else array.copy()
-
-
-def _as_it_is(error: Exception, t: int) -> Exception:
-    return error
-
-
-def _as_one_step(values: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: table.map(lambda leaf: None if leaf is None else leaf[None], value) for key, value in values.items()}
-
-
-def _of_one_step(value: Any) -> Any:
-    return table.map(lambda leaf: None if leaf is None else leaf[0], value)
-
-
-def _shapes_differ(value: Any) -> bool:
-    """Whether a value is not made of arrays that have one number of rows."""
-    shapes = list(_shapes(table.shape(value)))
-    return not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes)
 
 
 def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:

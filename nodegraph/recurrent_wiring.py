@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import index
 from typing import Any
 
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.gmodule import GModule
-from nodegraph.schedule import stages
+from nodegraph.schedule import Stage, stages
 from nodegraph.state_shapes import state_shapes
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a stage takes and gives, by places of nodes."""
+
+    read: list[int]
+    """Nodes of earlier stages whose values its nodes take."""
+    given: list[int]
+    """Its nodes that are inputs of the cell."""
+    fed: dict[int, int]
+    """In a loop: its states, each with the node that gives it one step later."""
+    returned: list[int]
+    """Its nodes whose values others want."""
+    feeds_itself: bool
+    """Whether one of its nodes gives a state of its own one step later."""
 
 
 class Wiring:
@@ -47,7 +64,22 @@ class Wiring:
         self.sequence_of = {cell.input_places[i]: k for k, i in enumerate(self.inputs)}
         self.state_of = {cell.input_places[i]: k for k, i in enumerate(self.fed_to)}
         self.feeder = [cell.output_places[i] for i in self.fed_from]
+        self._links: dict[Stage, Links] = {}
         self.stages = stages(cell.parent_places, [(self.feeder[k], place) for place, k in self.state_of.items()])
+
+    def links(self, stage: Stage) -> Links:
+        """How a stage is linked to the others."""
+        if stage not in self._links:
+            inside, parents = set(stage.places), self.cell.parent_places
+            read = {parent for place in stage.places for parent in parents[place]} - inside
+            given = [place for place in stage.places if place in self.sequence_of or place in self.state_of]
+            fed = {place: self.feeder[self.state_of[place]] for place in given if place in self.state_of}
+            wanted = {p for place in range(len(parents)) if place not in inside for p in parents[place]}
+            wanted |= {*self.cell.output_places, *self.feeder}
+            self._links[stage] = Links(
+                sorted(read), given, fed if stage.loop else {}, sorted(wanted & inside), bool(inside & {*fed.values()})
+            )
+        return self._links[stage]
 
     def parts(self, values: Any) -> tuple[list[Any], list[Any]]:
         """The values of the sequence inputs, and those of the states, from those of the cell's inputs in order."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from nodegraph.engine.code import Place
 from nodegraph.engine.outside_call import CallStep
-from nodegraph.engine.steps import Multiply, Pass, Ring, Slot, Step
+from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
 
 WORTH_COMPILING = 2e5
 """The work of a program from which on numba, if it is installed, compiles it; else it is made of NumPy calls.
@@ -54,6 +54,12 @@ class Machine:
         """Add to the gradients of a Linear's parameters, for rows of its input and of its output's gradient."""
         module.acc_grad_parameters(input, gradient, scale)
 
+    def add_gradients_of_columns(self, module: Any, indices: np.ndarray, gradient: np.ndarray, scale: float) -> None:
+        """The same for one-hot rows, of which the indices are given."""
+        rows = np.zeros((len(indices), module.weight.shape[1]), gradient.dtype)
+        rows[np.arange(len(indices)), indices] = 1
+        self.add_gradients(module, rows, gradient, scale)
+
     def run(self, program: Any, backward: bool) -> None:
         times: Sequence[int] = range(self.steps)
         if backward:
@@ -87,7 +93,8 @@ class _NumpySegment:
     """Products and passes, with the views of the rings that they read and write; these are made when a ring is new."""
 
     def __init__(self, steps: list[Step], times: int) -> None:
-        self._steps = [_NumpyPass(step) if isinstance(step, Pass) else _NumpyProduct(step) for step in steps]
+        kinds = {Pass: _NumpyPass, Multiply: _NumpyProduct, LookUp: _NumpyLookUp}
+        self._steps = [kinds[type(step)](step) for step in steps]
         self._slots = list(dict.fromkeys(slot for step in steps for slot, *_ in step.reach))
         self._times = times
         self._rings: list[Ring] = []
@@ -108,7 +115,7 @@ class _NumpySegment:
 
 
 class _NumpyProduct:
-    def __init__(self, product: Multiply) -> None:
+    def __init__(self, product: Multiply | LookUp) -> None:
         self.product = product
 
     def begin(self, times: int) -> None:
@@ -122,7 +129,7 @@ class _NumpyProduct:
         product = self.product
         views = [
             rings[slot].grids(steps, product.rows, columns, offset, stride)
-            for (slot, offset, stride), columns in ((product.source, product.inner), (product.into, product.columns))
+            for slot, offset, stride, columns in product.reach
         ]
         return list(zip(*views))
 
@@ -131,6 +138,13 @@ class _NumpyProduct:
         bias = self.product.bias
         if bias is not None:
             np.add(into, bias, out=into)
+
+
+class _NumpyLookUp(_NumpyProduct):
+    def __call__(self, indices: np.ndarray, into: np.ndarray) -> None:
+        np.take(self._weight, indices[:, 0], axis=0, out=into)
+        if self.product.bias is not None:
+            np.add(into, self.product.bias, out=into)
 
 
 class _NumpyPass:
@@ -204,6 +218,8 @@ def work(steps: list[Step | CallStep], times: int) -> int:
     for step in steps:
         if isinstance(step, Multiply):
             total += step.rows * step.inner * step.columns
+        elif isinstance(step, LookUp):
+            total += PER_OPERATION * step.rows * step.columns
         elif isinstance(step, Pass):
             total += PER_OPERATION * step.rows * step.columns * len(step.code.operations)
     return times * total

@@ -17,8 +17,8 @@ from numba import types
 
 from nodegraph.engine import elementary, products, threads
 from nodegraph.engine.code import Place
-from nodegraph.engine.machine import REUSED, Machine, work
-from nodegraph.engine.steps import Multiply, Pass, Ring, Slot, Step
+from nodegraph.engine.machine import PER_OPERATION, REUSED, Machine, work
+from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
 
 INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "greater": ">", "greater_equal": ">=",
@@ -44,30 +44,44 @@ class NumbaMachine(Machine):
 
     def __init__(self, program: Any) -> None:
         self.dtype = program.dtype
-        self.rows = next(step.rows for step in program.forward_steps if isinstance(step, (Pass, Multiply)))
+        self.rows = next(step.rows for step in program.forward_steps if isinstance(step, (Pass, Multiply, LookUp)))
         self.threads = self._threads(program)
         super().__init__(program)
 
     def _threads(self, program: Any) -> int:
-        steps = [s for s in [*program.forward_steps, *program.backward_steps] if isinstance(s, (Pass, Multiply))]
+        steps = [
+            s for s in [*program.forward_steps, *program.backward_steps] if isinstance(s, (Pass, Multiply, LookUp))
+        ]
         if not all(step.rows == self.rows and _by_rows(step, program.rings, self.rows) for step in steps):
             return 1
         return min(threads.worth(work(program.forward_steps, program.steps)), self.rows)
 
     def add_gradients(self, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float) -> None:
-        if len(input) < REUSED or not _is_plain(module.grad_weight, self.dtype):
+        work = len(input) * module.weight.size
+        if not self._add(products.outer_product(self.dtype), work, module, input, gradient, scale):
             super().add_gradients(module, input, gradient, scale)
-            return
-        add, (rows, columns) = products.outer_product(self.dtype), gradient.shape
+
+    def add_gradients_of_columns(self, module: Any, indices: np.ndarray, gradient: np.ndarray, scale: float) -> None:
+        work = PER_OPERATION * gradient.size
+        if not self._add(products.add_columns, work, module, indices, gradient, scale):
+            super().add_gradients_of_columns(module, indices, gradient, scale)
+
+    def _add(
+        self, add: Callable, work: int, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float
+    ) -> bool:
+        """Share out the columns of the gradient; False where machine code cannot take the arrays or is not worth it."""
+        if len(input) < REUSED or not _is_plain(module.grad_weight, self.dtype):
+            return False
+        columns, width, count = gradient.shape[1], products.lanes(self.dtype), threads.worth(work)
         bias = module.grad_bias if module.bias is not None else np.empty(0, self.dtype)
-        count = threads.worth(rows * columns * input.shape[1])
-        strips, width = -(-columns // products.lanes(self.dtype)), products.lanes(self.dtype)
+        strips = -(-columns // width)
 
         def share(thread: int) -> None:
             first, last = (strips * i // count * width for i in (thread, thread + 1))
             add(gradient, input, self.dtype.type(scale), module.grad_weight, bias, first, min(last, columns))
 
         threads.run(share, count)
+        return True
 
     def segment(self, steps: list[Step]) -> _Segment:
         return _Segment(steps, self.dtype, self.steps)
@@ -93,7 +107,7 @@ class _Segment:
     def __init__(self, steps: list[Step], dtype: np.dtype, times: int) -> None:
         self._nothing = np.empty(0, dtype)
         self._slots = list(dict.fromkeys(slot for step in steps for slot, *_ in step.reach))
-        products_of = [step for step in steps if isinstance(step, Multiply)]
+        products_of = [step for step in steps if isinstance(step, (Multiply, LookUp))]
         self._few = [product for product in products_of if product.rows * times < REUSED]
         self._many = [product for product in products_of if product.rows * times >= REUSED]
         self._panels = [products.panels(step.inner, step.columns, dtype) for step in self._many]
@@ -103,7 +117,8 @@ class _Segment:
         element = numba.from_dtype(np.dtype(dtype))
         types_of_weights = [element[:, ::1], element[::1]] * len(self._few) + [element[:, :, ::1]] * len(self._many)
         source = _source(steps, self._slots, np.dtype(dtype), self._few, self._many)
-        self.function = _compiled(source, [*[element[:, ::1]] * len(self._slots), *types_of_weights])
+        types_of_rings = [types.int64[:, ::1] if slot[0] == "index" else element[:, ::1] for slot in self._slots]
+        self.function = _compiled(source, [*types_of_rings, *types_of_weights])
 
     def over(self, rings: dict[Slot, Ring]) -> list[np.ndarray]:
         """The arguments that the rings make."""
@@ -151,7 +166,7 @@ def _by_rows(step: Step, rings: dict[Slot, Ring], rows: int) -> bool:
 
 def _numbers(step: Step) -> list[int]:
     """The numbers that the function of a segment needs about a step: the source depends on none of them."""
-    if isinstance(step, Multiply):
+    if isinstance(step, (Multiply, LookUp)):
         return [step.rows, *step.source[1:], *step.into[1:], step.columns]
     return [step.rows, step.columns, *[n for _, *place in step.places for n in place]]
 
@@ -162,16 +177,20 @@ def _source(steps: list[Step], slots: list[Slot], dtype: np.dtype, few: list[Mul
     body, kernels, at = [], {}, 0
     for step in steps:
         rows = f"r0, P[{at}] if r1 == {ALL} else r1"
-        if isinstance(step, Multiply):
+        if isinstance(step, (Multiply, LookUp)):
             (source, *_), (into, *_) = step.source, step.into
             a, c, p = f"a{slots.index(source)}", f"a{slots.index(into)}", [f"P[{at + i}]" for i in range(6)]
-            if step in many:
-                weight = f"W{2 * len(few) + many.index(step)}"
-                body.append(f"multiply({rows}, {a}, {p[1]}, {p[2]}, {weight}, {c}, {p[3]}, {p[4]}, {p[5]})")
+            k = 2 * few.index(step) if step in few else 2 * len(few) + many.index(step)
+            out = f"{c}, {p[3]}, {p[4]}"
+            if isinstance(step, LookUp):
+                few_or_many = (
+                    f"_few({rows}, {a}, W{k}, W{k + 1}, {out}" if step in few else f"({rows}, {a}, W{k}, {out}, {p[5]}"
+                )
+                body.append(f"look_up{few_or_many})")
+            elif step in few:
+                body.append(f"multiply_few({rows}, {a}, {p[1]}, {p[2]}, W{k}, {step.transposed}, W{k + 1}, {out})")
             else:
-                k = 2 * few.index(step)
-                weight = f"W{k}, {step.transposed}, W{k + 1}"
-                body.append(f"multiply_few({rows}, {a}, {p[1]}, {p[2]}, {weight}, {c}, {p[3]}, {p[4]})")
+                body.append(f"multiply({rows}, {a}, {p[1]}, {p[2]}, W{k}, {out}, {p[5]})")
         else:
             text = writer.kernel(step)
             name = kernels.setdefault(text, f"kernel{len(kernels)}")
@@ -183,7 +202,7 @@ def _source(steps: list[Step], slots: list[Slot], dtype: np.dtype, few: list[Mul
         "import numpy as np",
         "from numba import njit",
         "from nodegraph.engine.elementary import function",
-        "from nodegraph.engine.products import product, product_of_few",
+        "from nodegraph.engine.products import look_up, look_up_few, product, product_of_few",
         f"multiply, multiply_few = product(np.{dtype.name}), product_of_few(np.{dtype.name})",
         *[f"{name} = function({name!r}, np.{dtype.name})" for name in sorted(writer.functions)],
         *[f"{name} = np.{dtype.name}(float({str(value)!r}))" for value, name in writer.constants.items()],

@@ -9,6 +9,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.engine.plan import ModuleCall, Plan
 from nodegraph.engine.steps import Slot
+from nodegraph.nn.lookup import whole
 from nodegraph.nn.module import Call
 from nodegraph.over_time import stack
 
@@ -27,7 +28,20 @@ class CallStep:
             if slot is not None:
                 self.into[slot] = base
         self.differentiable = plan.bases[step.bases[0]].differentiable
+        self.index_ring: Slot | None = None
+        """Where the indices go if only products read what a OneHot gives, which then need not be made."""
         self.forget()
+
+    def keep_indices(self) -> None:
+        """Leave the rows of a OneHot unmade, and keep the indices, for only products read them."""
+        (base,) = self.step.bases
+        self.index_ring, self.differentiable, self.into = ("index", base), False, {}
+        self.plan.bases[base].differentiable = False
+
+    @property
+    def reads(self) -> set[int]:
+        """The bases that the module takes."""
+        return {self.plan.base_of(leaf) for leaf in table.leaves(self.step.input)}
 
     def forget(self) -> None:
         self.calls: list[Call] = []
@@ -36,6 +50,9 @@ class CallStep:
         """Run the module at step t; every later step has the shapes of the second."""
         input = table.map(lambda elements: self._read(program, elements, t), self.step.input)
         try:
+            if self.index_ring is not None:
+                program.rings[self.index_ring].at(t)[...] = whole(input, self.step.module.output_size)
+                return
             call = Call(self.step.module, input, check=t < 2)
         except Exception as error:
             for graph, node in reversed(self.step.nodes):
@@ -72,9 +89,9 @@ class CallStep:
         return stack([output.reshape(elements.shape) for output in outputs])
 
     def backward(self, program: Any, t: int) -> None:
-        call, step = self.calls[t], self.step
         if not self.differentiable:
             return
+        call, step = self.calls[t], self.step
         bases = iter(step.bases)
 
         def gradient(leaf: np.ndarray) -> np.ndarray:

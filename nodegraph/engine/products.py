@@ -192,6 +192,43 @@ def product(dtype: Any) -> Callable:
     return multiply
 
 
+@njit(nogil=True, inline="never")
+def look_up(r0, r1, indices, panels, c, c_offset, c_stride, columns):  # type: ignore[no-untyped-def]
+    """Rows r0 to r1 of the product of one-hot rows with a matrix that is laid out in panels."""
+    count, bias = panels.shape[2], panels.shape[1] - 1
+    for r in range(r0, r1):
+        index, start = indices[r], c_offset + r * c_stride
+        for panel in range(panels.shape[0]):
+            width = min(count, columns - panel * count)
+            row, last, into = panels[panel, index], panels[panel, bias], c[start + panel * count :][:width]
+            for j in range(width):
+                into[j] = row[j] + last[j]
+
+
+@njit(nogil=True, inline="never")
+def look_up_few(r0, r1, indices, weight, bias, c, c_offset, c_stride):  # type: ignore[no-untyped-def]
+    """The same with the weight as it is, and the bias, which may be empty."""
+    for r in range(r0, r1):
+        into = c[c_offset + r * c_stride :]
+        for n in range(weight.shape[0]):
+            into[n] = weight[n, indices[r]] + bias[n] if bias.size else weight[n, indices[r]]
+
+
+@njit(nogil=True, cache=True)
+def add_columns(gradient, indices, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
+    """What `outer_product` computes, for one-hot rows of the input, of which the indices are given."""
+    sums = np.zeros((weight.shape[1], last - first), weight.dtype)
+    for r in range(len(indices)):
+        row, into = gradient[r, first:last], sums[indices[r]]
+        for n in range(last - first):
+            into[n] += row[n] * scale
+    for k in range(len(sums)):
+        for n in range(last - first):
+            weight[first + n, k] += sums[k, n]
+            if bias.size:
+                bias[first + n] += sums[k, n]
+
+
 @cache
 def product_of_few(dtype: Any) -> Callable:
     """The function `multiply_few` for a dtype: the same for so few rows that laying out the weight is not worth it.

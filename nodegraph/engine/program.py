@@ -15,8 +15,9 @@ from nodegraph.engine.kernel import KernelCode
 from nodegraph.engine.machine import Machine, machine_for
 from nodegraph.engine.outside_call import CallStep
 from nodegraph.engine.plan import Kernel, Key, ModuleCall, Plan, Product, Unfit
-from nodegraph.engine.steps import Multiply, Ring, Slot, Step, sum_of
+from nodegraph.engine.steps import LookUp, Multiply, Ring, Slot, Step, sum_of
 from nodegraph.errors import NodegraphError
+from nodegraph.nn.lookup import OneHot
 
 COPIED = 1 << 14
 """What comes from outside, up to so many bytes, is copied into a ring of the program's own, whose views are kept."""
@@ -55,6 +56,7 @@ class Program:
         self.noise_bases = [i for i, base in bases if base.kind == "noise"]
         self._returned_views: dict[int, Any] = {}
         self.giver = {base: call for call in self.calls.values() for base in call.step.bases}
+        self._find_one_hot()
         self.contributions: dict[int, list[Slot]] = {i: [] for i in range(len(plan.bases))}
         for i, step in steps:
             if isinstance(step, Product):
@@ -70,6 +72,18 @@ class Program:
             kernel.differentiate({root: self.sources[root] for root in kernel.kernel.roots})
         self.forward_steps = [done for i, step in steps for done in self._forward_of(i, step)]
         self.backward_steps = [done for i, step in reversed(steps) for done in self._backward_of(i, step)]
+
+    def _find_one_hot(self) -> None:
+        """Have those rows of OneHot that are only multiplied by weights stay indices."""
+        read = {base for kernel in self.kernels.values() for base in kernel.reads}
+        read |= {base for call in self.calls.values() for base in call.reads}
+        read |= {
+            self.plan.base_of(leaf) for place in self.plan.returned for leaf in table.leaves(self.plan.values[place])
+        }
+        for call in self.calls.values():
+            if type(call.step.module) is OneHot and call.step.bases[0] not in read:
+                if len(self.plan.bases[call.step.bases[0]].shape) == 2:
+                    call.keep_indices()
 
     def _find_outside_readers(self) -> None:
         """For each base the places whose returned values have elements of it."""
@@ -97,6 +111,9 @@ class Program:
         inner = base.module.weight.shape[1]
         place = (("base", source.base), source.offset, source.stride)
         into = (("base", step.base), 0, base.columns)
+        giver = self.giver.get(source.base)
+        if giver is not None and giver.index_ring is not None:
+            return [LookUp(base.rows, inner, base.columns, (giver.index_ring, 0, 1), into, base.module)]
         return [Multiply(base.rows, inner, base.columns, place, into, base.module, True)]
 
     def _backward_of(self, number: int, step: Any) -> list[Step | CallStep]:
@@ -134,6 +151,8 @@ class Program:
                 self.rings["base", self.states[index]] = Ring(array, 1)
             elif index in self.state_fed or base.kind in ("source", "parameter"):
                 continue
+            elif index in self.giver and self.giver[index].index_ring is not None:
+                self.rings[self.giver[index].index_ring] = Ring(np.zeros((steps, base.rows), np.int64))
             elif base.kind == "called" and not self._read_by_steps(index):
                 continue
             elif base.kept or base.kind in ("noise", "called"):
@@ -350,8 +369,12 @@ class Program:
     def _add_gradients(self, step: Product, scale: float) -> None:
         base, graph = self.plan.bases[step.base], self.plan.graph
         gradient = self.rings["gradient", step.base].array.reshape(self.steps * base.rows, base.columns)
-        call = SimpleNamespace(module=base.module, input=self._input_of(step), grad_output=gradient)
-        self.machine.add_gradients(call.module, call.input, call.grad_output, scale)
+        giver = self.giver.get(step.source.base)
+        looked_up = giver is not None and giver.index_ring is not None
+        input = self.rings[giver.index_ring].array.reshape(-1) if looked_up else self._input_of(step)
+        call = SimpleNamespace(module=base.module, input=input, grad_output=gradient)
+        add = self.machine.add_gradients_of_columns if looked_up else self.machine.add_gradients
+        add(call.module, call.input, call.grad_output, scale)
         if mode.stop_at_nan:
             try:
                 check_grad_parameters(call)

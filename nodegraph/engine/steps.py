@@ -101,7 +101,28 @@ class Multiply:
         return [(*self.source, self.inner), (*self.into, self.columns)]
 
 
-Step = Pass | Multiply
+@dataclass
+class LookUp:
+    """The product of one-hot rows with a Linear's weight: a column of it for each row, whose index a ring holds."""
+
+    rows: int
+    inner: int
+    columns: int
+    source: tuple[Slot, int, int]
+    into: tuple[Slot, int, int]
+    module: Any
+    transposed = True
+
+    @property
+    def bias(self) -> np.ndarray | None:
+        return self.module.bias
+
+    @property
+    def reach(self) -> list[tuple[Slot, int, int, int]]:
+        return [(*self.source, 1), (*self.into, self.columns)]
+
+
+Step = Pass | Multiply | LookUp
 
 
 def sum_of(into: Slot, parts: list[Slot], rows: int, columns: int) -> Pass:
