@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
+import reprlib
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from nodegraph.errors import ArgumentError
+
+KINDS: dict[str, tuple[type, str]] = {
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "str": (str, "a text"),
+}
+"""The types of options, as their fields are annotated."""
 
 
 def option(default: Any, help: str, **check: Any) -> Any:
@@ -33,8 +43,11 @@ class Checked:
     def __post_init__(self) -> None:
         for f in fields(self):
             value, check = getattr(self, f.name), f.metadata
+            kind, described = KINDS[getattr(f.type, "__name__", f.type)]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ArgumentError(f"{f.name} must be {described}, got {reprlib.repr(value)}")
             if "choices" in check and value not in check["choices"]:
-                raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {value!r}")
+                raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {reprlib.repr(value)}")
             if "above" in check and not value > check["above"]:
                 raise ArgumentError(f"{f.name} must be above {check['above']}, got {value}")
             if not check.get("least", value) <= value <= check.get("most", value):
@@ -47,7 +60,7 @@ Options = TypeVar("Options", bound=Checked)
 
 def add_option(parser: argparse.ArgumentParser, f: Field) -> None:
     """An argument for a field; its default is left out here, so that one can tell what the user gave."""
-    kind: Any = {"int": int, "float": float, "str": str}.get(f.type, f.type)
+    kind: Any = {"int": int, "float": float, "str": str}.get(str(f.type), f.type)
     choices = f.metadata.get("choices")
     metavar = {int: "N", float: "X", str: "NAME"}[kind]
     text = f"{f.metadata['help']}{': ' + ', '.join(choices) if choices else ''} (default: {f.default})"
@@ -81,6 +94,8 @@ def file_to_write(path: str, *suffixes: str) -> pathlib.Path:
     file = pathlib.Path(path)
     if file.suffix not in suffixes:
         raise ArgumentError(f"the name of a file to write must end in {' or '.join(suffixes)}, got {path!r}")
-    if not file.parent.is_dir():
+    if not os.path.isdir(file.parent):
         raise ArgumentError(f"cannot write {path}: there is no folder {file.parent}")
+    if os.path.isdir(file):
+        raise ArgumentError(f"cannot write {path}: it is a folder")
     return file

@@ -12,3 +12,24 @@ from nodegraph.random import seed
 from nodegraph.recurrent import Recurrent
 from nodegraph.sequences import pad_sequences, sequence_lengths, sequence_mask
 from nodegraph.unroll import unroll
+
+__all__ = [
+    "annotate_nodes",
+    "check_gradients",
+    "debug",
+    "GModule",
+    "History",
+    "load",
+    "nest",
+    "nn",
+    "Node",
+    "NodegraphError",
+    "optim",
+    "pad_sequences",
+    "Recurrent",
+    "save",
+    "seed",
+    "sequence_lengths",
+    "sequence_mask",
+    "unroll",
+]

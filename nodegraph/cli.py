@@ -6,6 +6,7 @@ import argparse
 import ast
 import io
 import sys
+import tempfile
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.errors import ArgumentError, NodegraphError
+from nodegraph.errors import ArgumentError, NodegraphError, TrainingStopped
 from nodegraph.models.char_rnn import command_compare, command_curves
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.digits import command as digits_command
@@ -33,7 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return given.verb(given)
     except NodegraphError as error:
         from nodegraph.models.char_rnn.launch import is_main
-        from nodegraph.models.char_rnn.loop import TrainingStopped
 
         if is_main():
             print(f"nodegraph: {error}", file=sys.stderr)
@@ -137,6 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     walk.add_argument("--out", metavar="FILE", help="an html file (default: the model's name, .html)")
     walk.add_argument("--open", action="store_true", help="show the page in the browser")
     walk.set_defaults(verb=_walk)
+
+    learn = verbs.add_parser(
+        "learn", help="lessons, from a neuron to an LSTM, as pages to step through", formatter_class=_Defaults
+    )
+    learn.add_argument("lesson", nargs="?", type=int, metavar="N", help="the lesson to open (default: list them all)")
+    learn.add_argument("--all", action="store_true", help="make all lessons, and a page that lists them")
+    learn.add_argument("--out", metavar="FOLDER", help="where the pages go (default: a folder for what is temporary)")
+    learn.add_argument("--no-open", action="store_true", help="do not show them in the browser")
+    learn.set_defaults(verb=_learn)
 
     summary = verbs.add_parser("summary", help="list the modules of a model in a table", formatter_class=_Defaults)
     _add_model(summary)
@@ -287,6 +296,26 @@ def _walk(given: argparse.Namespace) -> int:
     print(path)
     if given.open:
         webbrowser.open(Path(path).absolute().as_uri())
+    return 0
+
+
+def _learn(given: argparse.Namespace) -> int:
+    from nodegraph.viz import lessons
+
+    if given.all and given.lesson is not None:
+        raise ArgumentError(f"--all makes every lesson, so do not name lesson {given.lesson}, too")
+    if given.lesson is None and not given.all:
+        if given.out is not None:
+            raise ArgumentError("--out needs a lesson, or --all")
+        for lesson in lessons.LESSONS:
+            print(f"{lesson.number}  {lesson.title}\n   {lesson.about}")
+        print("\nnodegraph learn 1 opens the first, nodegraph learn --all makes them all")
+        return 0
+    folder = given.out or tempfile.mkdtemp(prefix="nodegraph-lessons-")
+    paths = [lessons.make_all(folder)] if given.all else lessons.make(given.lesson, folder)
+    print(*paths, sep="\n")
+    if not given.no_open:
+        webbrowser.open(paths[0].absolute().as_uri())
     return 0
 
 

@@ -16,7 +16,7 @@ from nodegraph.nn.module import Module
 WRITTEN = (".t7", ".safetensors", ".onnx", ".pt")
 
 
-def convert(source: str | os.PathLike, target: str | os.PathLike, input_shapes: Any = None) -> pathlib.Path:
+def convert(source: str | os.PathLike[str], target: str | os.PathLike[str], input_shapes: Any = None) -> pathlib.Path:
     """Read a model and write it in the format that the target's suffix names; returns the path.
 
     `source` is a .t7 file, a checkpoint (.safetensors), a .pt file of a character model, or `file.py:function`. A

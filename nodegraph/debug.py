@@ -26,7 +26,7 @@ class Mode:
 mode = Mode()
 
 
-def debug(on: bool = True, folder: str | os.PathLike = ".", stop_at_nan: bool = False) -> Debugging:
+def debug(on: bool = True, folder: str | os.PathLike[str] = ".", stop_at_nan: bool = False) -> Debugging:
     """Switch debug mode on or off; as a context, `with nodegraph.debug(): ...`, until its end.
 
     While it is on, a forward or backward that raises at a node of a graph also writes an SVG with that node in red
@@ -84,16 +84,18 @@ def _draw(error: NodegraphError, model: Module, input: Any, direction: str, fold
     """The picture's path; it shows the whole model, or the values in the graph where a number was not finite."""
     from nodegraph.viz import draw
 
+    node: Any = error.node
+    graph: Any = error.graph
     graphs = [module.nodes for module in model.list_modules() if hasattr(module, "nodes")]
     drawn, detail, shapes = model, "shapes", table.shape(input)
-    if isinstance(error, NonFiniteError) and error.graph.tape is not None:
-        drawn, detail, shapes = error.graph, "values", None
-        if error.call.module is error.node.module:
-            error.graph.tape.calls[error.graph.nodes.index(error.node)] = error.call
-    elif not any(error.node in nodes for nodes in graphs):
-        drawn, shapes = error.graph, None
+    if isinstance(error, NonFiniteError) and graph.tape is not None:
+        drawn, detail, shapes = graph, "values", None
+        if error.call is not None and error.call.module is node.module:
+            graph.tape.calls[graph.nodes.index(node)] = error.call
+    elif not any(node in nodes for nodes in graphs):
+        drawn, shapes = graph, None
     with debug(False):
-        diagram = draw(drawn, direction=direction, detail=detail, input_shapes=shapes, failed=error.node)
+        diagram = draw(drawn, direction=direction, detail=detail, input_shapes=shapes, failed=node)
         path = _new_file(folder.absolute())
         try:
             diagram.save(path)
@@ -106,13 +108,14 @@ def _draw(error: NodegraphError, model: Module, input: Any, direction: str, fold
 def _new_file(folder: pathlib.Path) -> pathlib.Path:
     """An empty file under the first free name, so that nobody else takes it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        path = folder / ("nodegraph-error.svg" if number == 1 else f"nodegraph-error-{number}.svg")
+    path = folder / "nodegraph-error.svg"
+    for number in itertools.count(2):
         try:
             path.touch(exist_ok=False)
-            return path
+            break
         except FileExistsError:
-            continue
+            path = folder / f"nodegraph-error-{number}.svg"
+    return path
 
 
 # The stop at the first number that is none

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from nodegraph.gmodule import GModule
+    from nodegraph.nn.module import Call
+    from nodegraph.node import Node
+
 
 class NodegraphError(Exception):
     """Base of all errors that nodegraph raises.
@@ -12,9 +21,9 @@ class NodegraphError(Exception):
     the path of the picture that was drawn.
     """
 
-    node = None
-    graph = None
-    picture = None
+    node: Node | None = None
+    graph: GModule | None = None
+    picture: pathlib.Path | None = None
     located = False
 
     def locate(self, place: str, got: str) -> NodegraphError:
@@ -24,14 +33,14 @@ class NodegraphError(Exception):
         error.__dict__.update(vars(self), located=True)
         return error
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         """For copies and other processes: the node goes as its place in the graph, where the copy finds it again."""
         state = dict(vars(self))
-        if self.graph is not None:
+        if self.graph is not None and self.node is not None:
             state["node"] = self.graph.nodes.index(self.node)
         return type(self), self.args, state
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: Any) -> None:
         self.__dict__.update(state)
         if self.graph is not None:
             self.node = self.graph.nodes[state["node"]]
@@ -67,7 +76,7 @@ class NonFiniteError(NodegraphError, ArithmeticError):
     `call` is the run of the module, with its input, output and gradients.
     """
 
-    call = None
+    call: Call | None = None
 
 
 class GradientError(NodegraphError, ArithmeticError):

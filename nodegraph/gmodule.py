@@ -20,6 +20,9 @@ from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
 from nodegraph.node import Node, as_nodes, short_place, user_line
 from nodegraph.tape import Tape
 
+Hook = Callable[[Node, Call], Any]
+"""What `GModule.watch` has called after a node's run."""
+
 
 class GModule(Module):
     """A module made of nodes.
@@ -45,11 +48,11 @@ class GModule(Module):
     made_of_nodes = True
 
     def __init__(self, inputs: Node | list[Node], outputs: Node | list[Node]) -> None:
-        inputs, outputs = as_nodes(inputs, "GModule inputs"), as_nodes(outputs, "GModule outputs")
+        first, last = as_nodes(inputs, "GModule inputs"), as_nodes(outputs, "GModule outputs")
         self.arguments, self.where = ((), {}), user_line()
-        self.hooks: list[tuple[Callable | None, Callable | None]] = []
+        self.hooks: list[tuple[Hook | None, Hook | None]] = []
         self.store: ProgramStore | None = None
-        self._set_nodes(forward_order(inputs, outputs), inputs, outputs)
+        self._set_nodes(forward_order(first, last), first, last)
 
     def _set_nodes(self, nodes: list[Node], inputs: tuple[Node, ...], outputs: tuple[Node, ...]) -> None:
         self.nodes, self.inputs, self.outputs = nodes, inputs, outputs
@@ -174,10 +177,10 @@ class GModule(Module):
 
     def error_of(self, node: Node, error: Exception, got: str) -> NodegraphError:
         """The error to raise instead, with the node named."""
-        error = locate(error, node.describe(), got)
-        if error.node is None:
-            error.node, error.graph = node, self
-        return error
+        located_error = locate(error, node.describe(), got)
+        if located_error.node is None:
+            located_error.node, located_error.graph = node, self
+        return located_error
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
         run = self.ran()
@@ -242,7 +245,7 @@ class GModule(Module):
         """The calls of the last run, for each node; None before the first."""
         return self.saved.tape(self) if isinstance(self.saved, CompiledRun) else self.saved
 
-    def watch(self, forward: Callable | None = None, backward: Callable | None = None) -> Watch:
+    def watch(self, forward: Hook | None = None, backward: Hook | None = None) -> Watch:
         """Have `forward(node, call)` called after each node's forward, `backward(node, call)` after its backward.
 
         `call` has `input`, `output`, and in backward `grad_output` and `grad_input`. Use it as a context, or call
@@ -282,7 +285,7 @@ class GModule(Module):
             node.module = replaced[id(node.module)]
         return function(self)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         for derived in ("fg", "bg", "parent_places", "input_places", "output_places", "_given"):
             state.pop(derived, None)
@@ -291,7 +294,7 @@ class GModule(Module):
         ends = {"inputs": self.input_places, "outputs": self.output_places}
         return {**state, **ends, "nodes": records, "hooks": []}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         nodes: list[Node] = []
         for module, parents, part, notes, where in state["nodes"]:
@@ -322,7 +325,7 @@ class GModule(Module):
 class Watch:
     """A pair of hooks on a GModule, until `remove()` or the end of the context."""
 
-    def __init__(self, gmodule: GModule, hooks: tuple[Callable | None, Callable | None]) -> None:
+    def __init__(self, gmodule: GModule, hooks: tuple[Hook | None, Hook | None]) -> None:
         self.gmodule, self.hooks = gmodule, hooks
         gmodule.hooks.append(hooks)
 

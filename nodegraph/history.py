@@ -95,12 +95,12 @@ class History:
                 columns["smoothed_loss"] = dict(zip(iterations.tolist(), means.tolist()))
         return columns
 
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
+    def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a CSV file, a line for each iteration and a column for each quantity; returns the path."""
         return save_table({"": self}, path)
 
 
-def save_table(histories: dict[str, History], path: str | os.PathLike) -> pathlib.Path:
+def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> pathlib.Path:
     """Write histories by name into one CSV file; a first column, `run`, says which a line is of. Returns the path.
 
     A history named "" alone needs no such column. DataError when the file cannot be written.
@@ -121,7 +121,7 @@ def save_table(histories: dict[str, History], path: str | os.PathLike) -> pathli
     return path
 
 
-def read_table(path: str | os.PathLike) -> dict[str, History]:
+def read_table(path: str | os.PathLike[str]) -> dict[str, History]:
     """The histories in a CSV file with a column `iteration`, such as `save_table` and `History.save` write.
 
     Without a column `run` it is one, named "". DataError, in one sentence, for a file that is none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,8 @@ def masked_wiring(wiring: Wiring) -> Wiring:
 
     The state of the next step is `where(mask, new, old)`. The nodes of the cell itself stay where they are.
     """
-    cell, outputs, feedback = wiring.cell, list(wiring.cell.outputs), []
+    cell, outputs = wiring.cell, list(wiring.cell.outputs)
+    feedback: list[tuple[int, int]] = []
     masks, choices = [], []
     for source, to in zip(wiring.fed_from, wiring.fed_to):
         state = cell.inputs[to]
@@ -39,7 +40,7 @@ def masked_wiring(wiring: Wiring) -> Wiring:
 
 def masks_like(valid: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
     """For each state which steps count, (steps, *shape of the state), 1 or 0 of the state's type."""
-    made: dict[tuple, np.ndarray] = {}
+    made: dict[tuple[Any, ...], np.ndarray] = {}
     masks = []
     for state in states:
         if isinstance(state, list) or state.shape[:1] != valid.shape[1:]:

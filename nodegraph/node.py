@@ -203,11 +203,11 @@ def annotate_nodes() -> None:
 
 
 def user_line() -> tuple[str, int]:
-    """File and line of the innermost frame outside the library; the declared models count as outside."""
+    """File and line of the innermost frame outside the library; the declared models and the lessons are outside."""
     frame = sys._getframe(2)
     while frame.f_back is not None:
         module = frame.f_globals.get("__name__", "")
-        if not module.startswith("nodegraph.") or module.startswith("nodegraph.models"):
+        if not module.startswith("nodegraph.") or module.startswith(("nodegraph.models", "nodegraph.viz.lessons")):
             break
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno

@@ -96,7 +96,7 @@ class OverTime:
         return stack([table.fill(value, call.output) for value, call in zip(listed, self._calls)])
 
 
-def stack(listed: list[Any]) -> Any:
+def stack(listed: Any) -> Any:
     """Values of one structure as one value of that structure, along a new first axis.
 
     Raises ShapeError for values that differ in shape, such as a state that grows.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nodegraph.nn.module import Module
 
 
-def key(array: np.ndarray) -> tuple:
+def key(array: np.ndarray) -> tuple[Any, ...]:
     """Equal for arrays that are the same memory seen in the same way."""
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.char
 
@@ -26,7 +26,7 @@ def unique(values: list[np.ndarray], gradients: list[np.ndarray]) -> tuple[list[
     >>> [len(arrays) for arrays in unique([w, w], [g, g])]
     [1, 1]
     """
-    first = {}
+    first: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
     for value, gradient in zip(values, gradients):
         _, known = first.setdefault(key(value), (value, gradient))
         if key(known) != key(gradient):

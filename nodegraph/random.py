@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from nodegraph.errors import ArgumentError
@@ -29,11 +32,11 @@ def seed(value: int) -> None:
         raise ArgumentError(f"a seed must be a whole number from 0, got {value!r}") from None
 
 
-def get_state() -> dict:
+def get_state() -> Mapping[str, Any]:
     """The generator's state, as a dictionary of plain numbers and strings."""
     return _generator.bit_generator.state
 
 
-def set_state(state: dict) -> None:
+def set_state(state: Mapping[str, Any]) -> None:
     """Go on from a state that `get_state` gave."""
     _generator.bit_generator.state = state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from nodegraph.random import get_state, set_state
 
 
 @contextmanager
-def replayed(module: Any, random: dict) -> Iterator[None]:
+def replayed(module: Any, random: Mapping[str, Any]) -> Iterator[None]:
     """A context with the random numbers from a state of the generator on.
 
     After it the generator and the module's buffers, such as running averages, are as they were before.

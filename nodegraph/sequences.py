@@ -48,7 +48,8 @@ def pad_sequences(
     try:
         if dtype is None:
             like = int(value) if value == value // 1 else value  # so that 0.0 leaves integers what they are
-            dtype = np.result_type(*[array.dtype for array in filled] or [float], like)
+            dtypes: list[Any] = [array.dtype for array in filled] or [float]
+            dtype = np.result_type(*dtypes, like)
         with np.errstate(invalid="raise"):  # NaN is no integer
             result = np.full((len(arrays), steps, *rest), value, dtype)
     except (TypeError, ValueError, ArithmeticError) as error:

@@ -22,7 +22,7 @@ def is_table(value: Any) -> bool:
     return isinstance(value, (list, tuple))
 
 
-def map(function: Callable, value: Any, *others: Any) -> Any:
+def map(function: Callable[..., Any], value: Any, *others: Any) -> Any:
     """Apply `function` to each leaf, and to the leaves at the same place in the other tables.
 
     >>> map(np.add, [1, [2, 3]], [10, [20, 30]])

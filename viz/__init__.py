@@ -12,3 +12,15 @@ from nodegraph.viz.loss_curves import loss_curves
 from nodegraph.viz.schedule import schedule
 from nodegraph.viz.summary import summary
 from nodegraph.viz.walkthrough import Walkthrough, walkthrough
+
+__all__ = [
+    "Diagram",
+    "draw",
+    "DrawingError",
+    "loss_curves",
+    "print_graph",
+    "schedule",
+    "summary",
+    "Walkthrough",
+    "walkthrough",
+]

@@ -68,7 +68,7 @@ class Chart:
         for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
             label.set_color(self.theme.text)
 
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
+    def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a file, of the kind that its suffix says: .svg, .png or .pdf; returns the path.
 
         Raises ArgumentError for another suffix, DrawingError when the file cannot be written.

@@ -20,7 +20,7 @@ class Diagram:
     def __init__(self, dot: str) -> None:
         self.dot = dot
 
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
+    def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a file, of the kind that its suffix says: .svg, .png, .pdf, or .dot or .gv for the source.
 
         Returns the path. Raises ArgumentError for another suffix, DrawingError where the renderer cannot do it.

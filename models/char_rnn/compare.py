@@ -116,7 +116,7 @@ class Comparison:
             raise DataError("a comparison needs text to validate on: see val_frac, or take more text")
         self.runs: list[Run] = []
 
-    def train(self, folder: str | os.PathLike | None = None) -> None:
+    def train(self, folder: str | os.PathLike[str] | None = None) -> None:
         """Train every model with the first seed, then every model with the next.
 
         Each trained model is saved into the folder, if there is one, by its name and seed. A training whose loss goes
@@ -182,7 +182,7 @@ class Comparison:
             for row in rows
         )
 
-    def save(self, folder: str | os.PathLike, theme: str = "light") -> list[pathlib.Path]:
+    def save(self, folder: str | os.PathLike[str], theme: str = "light") -> list[pathlib.Path]:
         """Write `compare.csv`, all that was measured of each run, and `compare.svg`, the curves; returns the paths.
 
         There are no curves where matplotlib is missing, and none where no training came through.

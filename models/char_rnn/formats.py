@@ -24,7 +24,7 @@ CHAR_RNN_MODELS = ("lstm", "gru", "rnn")
 
 
 def save(
-    model: CharacterModel, path: str | os.PathLike, losses: np.ndarray | None = None, data: dict[str, Any] | None = None
+    model: CharacterModel, path: str | os.PathLike[str], losses: np.ndarray | None = None, data: dict[str, Any] | None = None
 ) -> pathlib.Path:
     """Write a character model with its vocabulary and options, in the format of the path's suffix; returns the path.
 
@@ -53,7 +53,8 @@ def save(
 
         return save_torch_file(path, {"state_dict": to_torch(model.network).state_dict(), **described})
     arrays = {f"model.{name}": array for name, array in checkpoint.state_of(model.network).items()}
-    beside = {name: data[name] for name in ("iteration", "epoch", "validations") if name in data}
+    progress = {"iteration": 0, "epoch": 0.0, "validations": []}
+    beside = {name: data.get(name, none) for name, none in progress.items()}
     return checkpoint.save(path, {**arrays, "losses": losses}, {**described, **beside})
 
 
@@ -95,7 +96,7 @@ def save_torch_file(path: pathlib.Path, content: dict[str, Any]) -> pathlib.Path
     return write_whole(path, file.getvalue())
 
 
-def load_torch_file(path: str | os.PathLike) -> CharacterModel:
+def load_torch_file(path: str | os.PathLike[str]) -> CharacterModel:
     """The character model in a .pt file as `save` writes it; CheckpointError, in a sentence, for any other file."""
     from nodegraph.export import load_torch
 

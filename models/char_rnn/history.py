@@ -10,7 +10,8 @@ import numpy as np
 
 from nodegraph.errors import DataError
 from nodegraph.history import History, read_table
-from nodegraph.models.char_rnn.training import MEASURED, CharacterModel, Trainer
+from nodegraph.models.char_rnn.contents import MEASURED
+from nodegraph.models.char_rnn.training import CharacterModel, Trainer
 
 UNIT = "nats per character"
 
@@ -25,7 +26,7 @@ def history_of(trainer: Trainer) -> History:
     return _history(measured, trainer.validations, trainer.batches.train)
 
 
-def read_histories(paths: Iterable[str | os.PathLike]) -> dict[str, History]:
+def read_histories(paths: Iterable[str | os.PathLike[str]]) -> dict[str, History]:
     """The histories in checkpoints, char-rnn's own .t7 files among them, and in CSV files, by names that differ.
 
     A name is the file's, with as many folders as tell it from the others, or that of a run in a CSV file. DataError for
@@ -42,10 +43,11 @@ def read_histories(paths: Iterable[str | os.PathLike]) -> dict[str, History]:
 
 def _of_checkpoint(path: pathlib.Path) -> History:
     _, arrays, data = CharacterModel.load(path)
-    if not arrays.get("losses", np.zeros(0)).size and not data["validations"]:
+    validations, iteration, epoch = data.get("validations", ()), data.get("iteration", 0), data.get("epoch", 0)
+    if not arrays.get("losses", np.zeros(0)).size and not validations:
         raise DataError(f"{path} tells nothing of how its model was trained")
     measured = {name: arrays[name].tolist() for name in MEASURED if name in arrays}
-    return _history(measured, data["validations"], data["iteration"] / data["epoch"] if data["epoch"] else None)
+    return _history(measured, validations, iteration / epoch if epoch else None)
 
 
 def _history(

@@ -9,17 +9,17 @@ import numpy as np
 from nodegraph.models.char_rnn.training import CharacterModel
 
 
-def describe(path: str | os.PathLike) -> str:
+def describe(path: str | os.PathLike[str]) -> str:
     """Options, losses, and a table of the layers with the shapes and numbers of their parameters."""
     model, arrays, data = CharacterModel.load(path)
     losses = arrays.get("losses", np.zeros(0))
     lines = [f"{path}", "", "options"]
     lines += [f"  {name:<27}{value}" for name, value in data["options"].items()]
     lines += ["", "training"]
-    lines.append(f"  {'iterations':<27}{data['iteration']} ({data['epoch']:.2f} epochs)")
+    lines.append(f"  {'iterations':<27}{data.get('iteration', 0)} ({data.get('epoch', 0):.2f} epochs)")
     if losses.size:
         lines.append(f"  {'training loss':<27}{losses[0]:.4f} at first, {losses[-50:].mean():.4f} over the last 50")
-    for iteration, loss in data["validations"]:
+    for iteration, loss in data.get("validations", ()):
         bits = loss / np.log(2)
         lines.append(f"  {'validation loss':<27}{loss:.4f} ({bits:.3f} bits/char) at iteration {iteration}")
     characters = "".join(model.vocabulary.characters)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from nodegraph.errors import ArgumentError, TrainingStopped
+from nodegraph.errors import ArgumentError, CheckpointError, TrainingStopped
 from nodegraph.io import checkpoint
+from nodegraph.models.char_rnn.contents import check_finite
 from nodegraph.models.char_rnn.sampling import sample
 from nodegraph.models.char_rnn.training import Trainer
 
@@ -38,9 +39,9 @@ def train(
     epoch and loss, and as `latest.safetensors`; if its validation loss is the lowest so far, also as
     `best.safetensors`. With the option `patience` training ends when so many of these validations in a row were no
     better than the best before them; then the best one's path is returned. An interrupt (Ctrl-C) saves, too, and ends
-    in KeyboardInterrupt. Raises TrainingStopped when the loss is no number, or exceeds three times both the first one
-    and that of blind guesses; nothing is saved then. Raises CheckpointError, before anything else, if the folder cannot
-    be written, and ArgumentError for `patience` without text to validate on.
+    in KeyboardInterrupt. Raises TrainingStopped when the loss or a parameter is no number, or the loss exceeds three
+    times both the first one and that of blind guesses; nothing is saved then. Raises CheckpointError, before anything
+    else, if the folder cannot be written, and ArgumentError for `patience` without text to validate on.
     """
     folder, options = pathlib.Path(folder), trainer.options
     end = options.max_epochs * trainer.batches.train
@@ -76,12 +77,13 @@ def train(
                     say(_sample_text(trainer))
                 if trainer.engine.agreed(time.monotonic() >= deadline):
                     break
+            if trainer.losses and (path is None or validated != trainer.iteration):
+                path = _validate_and_save(trainer, folder, savefile, say)
         except KeyboardInterrupt:
-            path = trainer.save(folder / LATEST)
-            say(f"interrupted after {trainer.iteration} iterations; saved {path}, --resume goes on from there")
+            with _interrupt_held_back():
+                path = _save(trainer, folder)
+                say(f"interrupted after {trainer.iteration} iterations; saved {path}, --resume goes on from there")
             raise
-        if trainer.losses and (path is None or validated != trainer.iteration):
-            path = _validate_and_save(trainer, folder, savefile, say)
     return path or folder / LATEST
 
 
@@ -108,12 +110,32 @@ def _validate_and_save(
     loss = trainer.validate()
     name = "validation" if loss is not None else "training"
     loss = loss if loss is not None else float(np.mean(trainer.losses[-50:]))
+    check_parameters(trainer)
+    if not math.isfinite(loss):
+        raise TrainingStopped(f"the {name} loss is {loss} after {trainer.iteration} iterations")
     path = trainer.save(folder / f"lm_{savefile}_epoch{trainer.epoch:.2f}_{loss:.4f}.safetensors")
-    trainer.save(folder / LATEST)
-    if trainer.validations and _lowest(trainer)[0] == trainer.iteration:
-        trainer.save(folder / BEST)
+    _save(trainer, folder)
     say(f"epoch {trainer.epoch:.2f}: {name} loss {loss:.4f}, {_bits(loss):.3f} bits per character; saved {path}")
     return path
+
+
+def _save(trainer: Trainer, folder: pathlib.Path) -> pathlib.Path:
+    """Save as the latest, and before that as the best if it is: a kill in between must not lose the best."""
+    check_parameters(trainer)
+    if trainer.validations and _lowest(trainer)[0] == trainer.iteration:
+        trainer.save(folder / BEST)
+    return trainer.save(folder / LATEST)
+
+
+def check_parameters(trainer: Trainer) -> None:
+    """TrainingStopped if a parameter is no number any more, though the loss before the last step was one."""
+    trainer.engine.synchronise()
+    try:
+        check_finite(checkpoint.state_of(trainer.model.network))
+    except CheckpointError as error:
+        raise TrainingStopped(
+            f"{error} after {trainer.iteration} iterations: a smaller --learning-rate or --grad-clip may help"
+        ) from None
 
 
 def _lowest(trainer: Trainer) -> tuple[int, float]:

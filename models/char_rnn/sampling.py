@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nodegraph.errors import ArgumentError
+from nodegraph.errors import ArgumentError, NonFiniteError
 from nodegraph.models.char_rnn.training import CharacterModel
 
 
@@ -22,7 +22,8 @@ def sample(
 
     Each is drawn with the probability that the model gives it, sharpened by a temperature below 1 and flattened by
     one above; with `argmax` it is the most probable one. With no `prime` the first character is drawn evenly. The
-    network should be in evaluation mode. DataError for a character of `prime` that the model never saw.
+    network should be in evaluation mode. DataError for a character of `prime` that the model never saw;
+    NonFiniteError, once characters are asked for, where the model gives NaN.
 
     Source: karpathy/char-rnn, sample.lua.
     """
@@ -50,6 +51,8 @@ def _characters(
         yield decode(index)
         *states, log_probabilities = model.network.forward([np.array([index]), *states])
     for _ in range(length):
+        if np.isnan(log_probabilities).any():
+            raise NonFiniteError("the model gives probabilities that are no numbers: a parameter of it may be NaN")
         if argmax:
             index = int(log_probabilities.argmax())
         else:

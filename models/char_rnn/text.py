@@ -26,7 +26,7 @@ STANDARD_LIBRARY = (
 STANDARD_LIBRARY_SIZE = 1_000_000
 
 
-def read_text(path: str | os.PathLike | None = None) -> str:
+def read_text(path: str | os.PathLike[str] | None = None) -> str:
     """The text of a file, or of all text files in a folder and below, sorted by name.
 
     Without a path: about 1 MB of the Python standard library's own source. Raises DataError if there is none.

@@ -30,7 +30,7 @@ LEAD, CONTINUATION = re.compile("[\udcc2-\udcf4]"), re.compile("[\udc80-\udcbf]"
 """The bytes that a character of several bytes begins with in UTF-8, and those that follow."""
 
 
-def load(path: str | os.PathLike) -> Loaded:
+def load(path: str | os.PathLike[str]) -> Loaded:
     """The model of a checkpoint, in evaluation mode, with the training losses and the data beside it.
 
     It gives the text and the probabilities that char-rnn's sample.lua gives. T7Error for a file that is damaged or

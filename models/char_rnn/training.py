@@ -16,6 +16,7 @@ from nodegraph import optim
 from nodegraph.errors import ArgumentError, CheckpointError, DataError
 from nodegraph.gmodule import GModule
 from nodegraph.io import checkpoint
+from nodegraph.models.char_rnn.contents import MEASURED, check_finite, check_progress, options_and_vocabulary
 from nodegraph.models.char_rnn.engine import Engine
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.text import Batches, Vocabulary
@@ -26,9 +27,6 @@ CHANGEABLE = {
     "max_epochs", "eval_val_every", "patience", "sample_every",
 }  # fmt: skip
 """The options that may differ when a training is resumed; all others make the model, its state or the batches."""
-
-MEASURED = ("losses", "learning_rates", "gradient_norms", "seconds")
-"""What a Trainer keeps a list of, a number for each iteration."""
 
 
 class CharacterModel:
@@ -57,7 +55,7 @@ class CharacterModel:
         return [np.zeros(shape, self.options.dtype) for _ in range(self.options.num_layers * self.states_per_layer)]
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> tuple[CharacterModel, dict[str, np.ndarray], dict[str, Any]]:
+    def load(cls, path: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, np.ndarray], dict[str, Any]]:
         """The model of a checkpoint, in evaluation mode, with the other arrays and the data beside it.
 
         A .t7 file is one of char-rnn's own.
@@ -68,10 +66,12 @@ class CharacterModel:
             return torch_checkpoint.load(path)
         arrays, data = checkpoint.load(path)
         try:
-            model = cls(Options(**data["options"]), Vocabulary.in_order(data["vocabulary"]))
             parameters = {name[6:]: array for name, array in arrays.items() if name.startswith("model.")}
+            shapes = [array.shape for array in parameters.values()]
+            model = cls(*options_and_vocabulary(data.get("options"), data.get("vocabulary"), shapes))
             checkpoint.load_state(model.network, parameters)
-        except (KeyError, TypeError, ValueError) as error:
+            check_progress(arrays, data)
+        except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a checkpoint of a character model: {error}") from error
         model.network.evaluate()
         return model, arrays, data
@@ -100,7 +100,9 @@ class Trainer:
         if start is None:
             self.model.initialise()
         else:
-            checkpoint.load_state(self.model.network, checkpoint.state_of(start.network))
+            parameters = checkpoint.state_of(start.network)
+            check_finite(parameters)
+            checkpoint.load_state(self.model.network, parameters)
 
     def _set_up(self, model: CharacterModel, text: str, engine: type[Engine]) -> None:
         options = model.options
@@ -162,7 +164,7 @@ class Trainer:
         self.validations = [*earlier, (self.iteration, float(np.mean(losses)))]
         return self.validations[-1][1]
 
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
+    def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a checkpoint from which `resume` goes on to bit-identical numbers; the main process alone writes."""
         self.engine.synchronise()
         states = self.engine.whole(self.states)
@@ -186,7 +188,7 @@ class Trainer:
         return checkpoint.save(path, arrays, data)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike, text: str, engine: type[Engine] = Engine, **changed: Any) -> Trainer:
+    def resume(cls, path: str | os.PathLike[str], text: str, engine: type[Engine] = Engine, **changed: Any) -> Trainer:
         """Go on from a checkpoint, on the same text; options given in `changed` take effect from here on.
 
         The engine need not be the one that wrote the checkpoint.
@@ -207,7 +209,7 @@ class Trainer:
         trainer = cls.__new__(cls)
         try:
             trainer._restore(model, text, engine, arrays, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{path} does not hold all that a training needs to go on: {error}") from error
         trainer.optimizer.learning_rate = changed.get("learning_rate", trainer.optimizer.learning_rate)
         trainer.optimizer.alpha = changed.get("decay_rate", trainer.optimizer.alpha)
@@ -223,14 +225,20 @@ class Trainer:
         arrays: dict[str, np.ndarray],
         data: dict[str, Any],
     ) -> None:
+        check_finite({name: array for name, array in arrays.items() if not name.startswith(MEASURED)})
         self._set_up(model, text, engine)
         optimizer_arrays = {name[10:]: array for name, array in arrays.items() if name.startswith("optimizer.")}
         self.optimizer.load_state_dict(_join(data["optimizer"], optimizer_arrays))
-        self.states = self.engine.share([arrays[f"state.{i}"] for i in range(len(self.states))])
-        self.losses = arrays["losses"].tolist()
-        for name in MEASURED:
-            setattr(self, name, arrays.get(name, np.full(len(self.losses), np.nan)).tolist())
+        states = [arrays[f"state.{i}"] for i in range(len(self.states))]
+        expected = model.zero_states(model.options.batch_size)
+        if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(states, expected)):
+            raise CheckpointError(f"its states are not {expected[0].dtype} of shape {expected[0].shape}")
+        self.states = self.engine.share(states)
         self.iteration = data["iteration"]
+        for name in MEASURED:
+            setattr(self, name, arrays.get(name, np.full(self.iteration, np.nan)).tolist())
+            if len(getattr(self, name)) != self.iteration:
+                raise CheckpointError(f"it has {len(getattr(self, name))} {name} of {self.iteration} iterations")
         self.validations = [(i, loss) for i, loss in data["validations"]]
         nodegraph.random.set_state(data["random"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from nodegraph.errors import ArgumentError
 from nodegraph.models.digits.classifier import DigitReader, Options
 from nodegraph.models.digits.data import mnist_digits, scikit_learn_digits
 from nodegraph.models.digits.picture import confusion, confusion_text, misread_picture
@@ -41,6 +42,9 @@ def run(given: argparse.Namespace) -> int:
     table = confusion(digits.test_labels, probabilities.argmax(1))
     right = int(table.trace())
     print(f"\n{confusion_text(table)}\n\n{right} of {table.sum()} digits read right, {right / table.sum():.2%}")
-    out.write_text(misread_picture(digits.test_images, digits.test_labels, probabilities), encoding="utf-8")
+    try:
+        out.write_text(misread_picture(digits.test_images, digits.test_labels, probabilities), encoding="utf-8")
+    except OSError as error:
+        raise ArgumentError(f"cannot write {out}: {error.strerror or error}") from error
     print(f"the misread ones: {out}")
     return 0

@@ -46,13 +46,13 @@ def scikit_learn_digits() -> Digits:
     return Digits(images[train], labels[train], images[test], labels[test])
 
 
-def mnist_digits(folder: str | os.PathLike) -> Digits:
+def mnist_digits(folder: str | os.PathLike[str]) -> Digits:
     """The digits of MNIST, or of files like MNIST's four, from a folder; gzipped or not.
 
     DataError, with file and byte, for files that are missing, damaged, or that do not fit together.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"there is no folder {folder}")
     images, labels = _part(folder, "train")
     test_images, test_labels = _part(folder, "t10k")

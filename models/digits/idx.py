@@ -8,7 +8,7 @@ import os
 import pathlib
 import struct
 import zlib
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -22,7 +22,7 @@ GZIP_EXPANSION = 1032
 """No byte of a gzipped file can stand for more than this many."""
 
 
-def read_idx(path: str | os.PathLike, axes: int) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], axes: int) -> np.ndarray:
     """The array of unsigned bytes in an IDX file, gzipped or not, which must have so many axes.
 
     The file is two zero bytes, 8 for the type, the number of axes, the size along each as four bytes with the highest
@@ -33,7 +33,7 @@ def read_idx(path: str | os.PathLike, axes: int) -> np.ndarray:
     Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits".
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"there is no file {path}")
     try:
         with path.open("rb") as file:
@@ -42,15 +42,18 @@ def read_idx(path: str | os.PathLike, axes: int) -> np.ndarray:
             file.seek(0)
             if not zipped:
                 return _array(file, size, axes, path)
-            with gzip.GzipFile(fileobj=file) as content:
-                return _array(content, size * GZIP_EXPANSION, axes, path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is damaged, the gzipped file cannot be unpacked: {error}") from error
+            try:
+                with gzip.GzipFile(fileobj=file) as content:
+                    return _array(content, size * GZIP_EXPANSION, axes, path)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise DataError(
+                    f"{path} is damaged at byte {file.tell()} or before, as gzip has it: {error}"
+                ) from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _array(file: BinaryIO, available: int, axes: int, path: pathlib.Path) -> np.ndarray:
+def _array(file: IO[bytes] | gzip.GzipFile, available: int, axes: int, path: pathlib.Path) -> np.ndarray:
     """The array from an open file, which has at most `available` bytes."""
     start = 4 + 4 * axes
     magic = file.read(4)

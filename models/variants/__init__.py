@@ -28,6 +28,31 @@ from nodegraph.models.variants.odyssey import (
 )
 from nodegraph.models.variants.tree import child_sum_tree_lstm
 
+__all__ = [
+    "additive_attention",
+    "bidirectional",
+    "CELLS",
+    "child_sum_tree_lstm",
+    "coupled_gates",
+    "dot_product_attention",
+    "full_gate_recurrence",
+    "gru_cell",
+    "highway",
+    "memory_cell",
+    "mut1",
+    "mut2",
+    "mut3",
+    "no_forget_gate",
+    "no_input_activation",
+    "no_input_gate",
+    "no_output_activation",
+    "no_output_gate",
+    "no_peepholes",
+    "original_lstm",
+    "peephole_lstm",
+    "stacked",
+]
+
 CELLS = {
     "original-lstm": original_lstm,
     "peephole-lstm": peephole_lstm,

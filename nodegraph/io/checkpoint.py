@@ -14,23 +14,27 @@ import safetensors
 import safetensors.numpy
 
 from nodegraph.errors import CheckpointError
-from nodegraph.io.writing import write_whole
+from nodegraph.io.writing import remove_leftovers, write_whole
 from nodegraph.nn.module import Module
 
 FORMAT = "nodegraph-1"
 
 
-def make_folder(folder: str | os.PathLike) -> None:
-    """Make a folder for checkpoints unless it is there; CheckpointError if nothing can be written into it."""
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Make a folder for checkpoints unless it is there; CheckpointError if nothing can be written into it.
+
+    What a kill in the middle of writing left behind there is removed.
+    """
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise CheckpointError(f"cannot write checkpoints into {folder}: {error.strerror or error}") from error
 
 
-def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str, Any]) -> pathlib.Path:
+def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], data: dict[str, Any]) -> pathlib.Path:
     """Write named arrays and JSON data; returns the path.
 
     At any moment, even after a kill or a power cut, the old file or the new one is there and whole. Raises
@@ -46,7 +50,7 @@ def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], data: dict[str,
     return write_whole(path, safetensors.numpy.save(arrays, metadata), "the checkpoint ")
 
 
-def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the data of a checkpoint; CheckpointError, in one sentence, for anything but a whole one."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -56,7 +60,10 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]
             arrays = {name: file.get_tensor(name) for name in file.keys()}
         if metadata["digest"] != _digest(arrays, metadata["data"]):
             raise ValueError("its content has changed since it was written")
-        return arrays, json.loads(metadata["data"])
+        data = json.loads(metadata["data"])
+        if not isinstance(data, dict):
+            raise ValueError("its data are no table")
+        return arrays, data
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except OSError as error:
@@ -86,6 +93,8 @@ def load_state(module: Module, arrays: dict[str, np.ndarray]) -> None:
     for name, array in state.items():
         if arrays[name].shape != array.shape:
             raise CheckpointError(f"parameter {name} has shape {arrays[name].shape}, the model's has {array.shape}")
+        if not np.can_cast(arrays[name].dtype, array.dtype, "same_kind"):
+            raise CheckpointError(f"parameter {name} holds {arrays[name].dtype}, the model's {array.dtype}")
     for name, array in state.items():
         array[...] = arrays[name]
 

@@ -11,7 +11,7 @@ from nodegraph.io import checkpoint, t7
 from nodegraph.nn.module import Module
 
 
-def load(path: str | os.PathLike) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
     """What a file holds.
 
     A `.t7` file of Torch7's: a network as a module, a char-rnn checkpoint as a CharacterModel, other values in plain
@@ -31,7 +31,7 @@ def load(path: str | os.PathLike) -> Any:
     return arrays
 
 
-def save(value: Any, path: str | os.PathLike) -> pathlib.Path:
+def save(value: Any, path: str | os.PathLike[str]) -> pathlib.Path:
     """Write a module to a file; returns the path.
 
     To `.t7`: the module itself, or plain values with modules in them, for Torch7's `torch.load`. To `.safetensors`: the
@@ -53,7 +53,7 @@ def save(value: Any, path: str | os.PathLike) -> pathlib.Path:
     return checkpoint.save(path, checkpoint.state_of(value), {})
 
 
-def _kind(path: str | os.PathLike) -> str:
+def _kind(path: str | os.PathLike[str]) -> str:
     kind = pathlib.Path(path).suffix
     if kind not in (".t7", ".safetensors"):
         raise ArgumentError(f"{path}: the name of a file to load or save ends in .t7 or .safetensors")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import tempfile
+import time
 
 from nodegraph.errors import CheckpointError
 
+UNFINISHED = ".unfinished"
+"""What the name of a file ends in that is being written."""
 
-def write_whole(path: str | os.PathLike, content: bytes, what: str = "") -> pathlib.Path:
+LEFT_AFTER = 3600
+"""The seconds after which a file that nothing was added to is the leftover of a process that was killed."""
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes, what: str = "") -> pathlib.Path:
     """Write a file, and the folder that it is to stand in; returns the path.
 
     It is written beside its place and moved there when it is complete, so that at any moment, even after a kill or a
@@ -19,7 +27,8 @@ def write_whole(path: str | os.PathLike, content: bytes, what: str = "") -> path
     path, temporary = pathlib.Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        beside = {"dir": path.parent, "prefix": f".{path.name}.", "suffix": UNFINISHED}
+        with tempfile.NamedTemporaryFile(**beside, delete=False) as file:
             temporary = file.name
             file.write(content)
             file.flush()
@@ -32,8 +41,17 @@ def write_whole(path: str | os.PathLike, content: bytes, what: str = "") -> path
         raise CheckpointError(f"cannot write {what}{path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
-            os.unlink(temporary)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
     return path
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove the unfinished files of processes that were killed; those that others are writing now stay."""
+    for file in pathlib.Path(folder).glob(f".*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > LEFT_AFTER:
+                file.unlink()
 
 
 def _umask() -> int:

@@ -22,8 +22,10 @@ class AddConstant(Pointwise):
     """
 
     def __init__(self, constant_scalar: float | np.ndarray, inplace: bool = False) -> None:
-        is_array = isinstance(constant_scalar, np.ndarray)
-        self.constant_scalar = vector(constant_scalar) if is_array else number(constant_scalar, "the constant")
+        if isinstance(constant_scalar, np.ndarray):
+            self.constant_scalar: Any = vector(constant_scalar)
+        else:
+            self.constant_scalar = number(constant_scalar, "the constant")
         self.inplace = flag(inplace)
 
     def formula(self, x: Any) -> Any:

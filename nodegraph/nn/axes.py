@@ -110,7 +110,7 @@ class Squeeze(SampleView):
     def view(self, input: Any) -> np.ndarray:
         x = array(input)
         if self.axis is None:
-            dropped = range(1 if self._batched(x.ndim) else 0, x.ndim)
+            dropped = list(range(1 if self._batched(x.ndim) else 0, x.ndim))
         else:
             dropped = [batched_axis(self.axis, self.num_input_dims, x.ndim)]
         kept = [n for axis, n in enumerate(x.shape) if n != 1 or axis not in dropped]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.linear import size, times
+from nodegraph.nn.parametric import size, times
 from nodegraph.nn.module import Module
 from nodegraph.nn.normalisation import epsilon
 from nodegraph.nn.pointwise import flag, number
@@ -35,6 +35,11 @@ class BatchNormalization(Module):
     buffer_names = ("running_mean", "running_var")
     spatial: tuple[str, ...] = ()
     """Names of the axes after the features."""
+
+    weight: Any
+    bias: Any
+    grad_weight: Any
+    grad_bias: Any
 
     def __init__(self, n_output: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         self.n_output, self.affine = size(n_output, "n_output"), flag(affine, "affine")

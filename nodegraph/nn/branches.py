@@ -25,11 +25,11 @@ class ConcatTable(Container):
     Source: torch/nn, ConcatTable.lua.
     """
 
-    def update_output(self, input: Any) -> list[Any]:
+    def update_output(self, input: Any) -> Any:
         self.saved = [self.call(i, input) for i in range(len(self.modules))]
         return [call.output for call in self.saved]
 
-    def update_grad_input(self, input: Any, grad_output: list[Any]) -> Any:
+    def update_grad_input(self, input: Any, grad_output: Any) -> Any:
         gradients = [self.back(i, gradient) for i, gradient in enumerate(grad_output)]
         return table.fill(functools.reduce(table.add, gradients, None), input)
 

@@ -34,7 +34,7 @@ class Copy(Module):
         types = number_type(input_type), number_type(output_type)
         self.passes_on = types[0] == types[1] and not flag(force_copy, "force_copy")
         # Empty arrays, where a cast of the module is to convert them.
-        likes = types if flag(dont_cast, "dont_cast") else (np.empty(0, dtype) for dtype in types)
+        likes: Any = types if flag(dont_cast, "dont_cast") else (np.empty(0, dtype) for dtype in types)
         self.input_like, self.output_like = likes
 
     def update_output(self, input: np.ndarray) -> np.ndarray:

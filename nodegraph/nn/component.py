@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nodegraph.errors import ArgumentError
 from nodegraph.node import check_settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 RUN_STATE = ("output", "grad_input", "saved", "_last")
 
@@ -23,9 +26,21 @@ class Component:
     made_of_nodes = False
     """Whether the constructor takes nodes, which any other refuses."""
 
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """What the constructor was given."""
+
+    train: bool
+    """Whether it is in training, as it is from the start, or in evaluation."""
+
+    output: Any
+    grad_input: Any
+    saved: Any
+    _last: Any
+    __call__: Callable[..., Any]
+
     __array_ufunc__ = None  # So that NumPy leaves `array - module` to the module, which refuses it.
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Component:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if not cls.made_of_nodes:
             check_settings(cls.__name__, [*args, *kwargs.values()])
         component = super().__new__(cls)
@@ -44,7 +59,8 @@ class Component:
 
     def list_modules(self) -> list[Any]:
         """This module and all inside it, each once, outer ones first."""
-        seen, pending = {}, [self]
+        seen: dict[int, Any] = {}
+        pending: list[Any] = [self]
         while pending:
             module = pending.pop()
             if id(module) not in seen:
@@ -52,29 +68,29 @@ class Component:
                 pending.extend(reversed(module.children()))
         return list(seen.values())
 
-    def apply(self, function: Callable[[Any], Any]) -> Any:
+    def apply(self, function: Callable[[Any], Any]) -> Self:
         """Call `function` on this module and on all inside it, each once."""
         for module in self.list_modules():
             function(module)
         return self
 
-    def training(self) -> Any:
+    def training(self) -> Self:
         """Switch to training: dropout drops, batch normalisation uses the batch."""
         return self.apply(lambda module: setattr(module, "train", True))
 
-    def evaluate(self) -> Any:
+    def evaluate(self) -> Self:
         """Switch to evaluation."""
         return self.apply(lambda module: setattr(module, "train", False))
 
-    def float(self) -> Any:
+    def float(self) -> Self:
         """Make all arrays float32."""
         return self.astype(np.float32)
 
-    def double(self) -> Any:
+    def double(self) -> Self:
         """Make all arrays float64."""
         return self.astype(np.float64)
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any) -> Self:
         """Convert all floating-point arrays, keep shared ones shared, and forget the last run."""
         converted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -100,7 +116,7 @@ class Component:
             if name != "arguments":
                 vars(self)[name] = convert(value)
 
-    def clone(self, *shared: str) -> Any:
+    def clone(self, *shared: str) -> Self:
         """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""
         memo: dict[int, Any] = {}
         for module in self.list_modules():
@@ -110,7 +126,7 @@ class Component:
                     memo[id(value)] = value
         return copy.deepcopy(self, memo)
 
-    def clear_state(self) -> Any:
+    def clear_state(self) -> Self:
         """Forget what the last run left: outputs, gradients of inputs, what was saved for backward."""
         return self.apply(lambda module: module.clear_own_state())
 
@@ -118,7 +134,7 @@ class Component:
         for name in RUN_STATE:
             setattr(self, name, None)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), **dict.fromkeys(RUN_STATE)}
 
     def __neg__(self) -> Any:

@@ -18,13 +18,13 @@ class Container(Module):
     A run keeps the calls of its children in `saved`, so that backward finds what each of them needs.
     """
 
-    parameter_names = ()
+    parameter_names: tuple[str, ...] = ()
     capacity: int | None = None
     """How many modules may be added; None for any number."""
 
     def __init__(self, *modules: Module) -> None:
         self.arguments = ((), {})
-        self.modules: list[Module] = []
+        self.modules: list[Any] = []
         for module in modules:
             self.add(module)
 

@@ -41,9 +41,9 @@ class Convert(Module):
     def __init__(self, input_shape: str | None = None, output_shape: str | None = None) -> None:
         if input_shape is None and output_shape is not None:
             raise ArgumentError("Convert needs the input's format if it is given the output's")
-        self.source = format_of(ANY if input_shape is None else input_shape)
-        self.target = self.source if output_shape is None else format_of(output_shape)
-        self.order, self.flat = conversion(self.source, self.target)
+        self.input_axes = format_of(ANY if input_shape is None else input_shape)
+        self.output_axes = self.input_axes if output_shape is None else format_of(output_shape)
+        self.order, self.flat = conversion(self.input_axes, self.output_axes)
         self.type_like = np.empty(0)  # an array, and so what a cast of the module converts
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
@@ -58,26 +58,26 @@ class Convert(Module):
 
     def output_shape(self, shape: Any) -> tuple[int, ...]:
         x = array(placeholder(shape))
-        n = len(self.source)
-        if self.source != ANY and x.ndim not in (n, n - 1):
-            raise ShapeError(f"expected an array of the axes {self.source}, or of all of these but b")
+        n = len(self.input_axes)
+        if self.input_axes != ANY and x.ndim not in (n, n - 1):
+            raise ShapeError(f"expected an array of the axes {self.input_axes}, or of all of these but b")
         return self._final(self._reordered(x).shape, x.ndim)
 
     def rowwise(self, shape: Any) -> bool:
-        if self.source == ANY:
+        if self.input_axes == ANY:
             return True
-        return len(shape) == len(self.source) and self.source[0] == self.target[0] == "b"
+        return len(shape) == len(self.input_axes) and self.input_axes[0] == self.output_axes[0] == "b"
 
     def _reordered(self, x: np.ndarray) -> np.ndarray:
         """A view of the input or of its gradient, with a batch axis and the axes in their new order."""
-        if self.source == ANY:
+        if self.input_axes == ANY:
             return x
-        if x.ndim < len(self.source):
-            x = np.expand_dims(x, self.source.index("b"))
+        if x.ndim < len(self.input_axes):
+            x = np.expand_dims(x, self.input_axes.index("b"))
         x = x.transpose(self.order)
-        if self.target != "b" or x.ndim == 1:
+        if self.output_axes != "b" or x.ndim == 1:
             return x
-        if "f" in self.source and x.shape[1] != 1:
+        if "f" in self.input_axes and x.shape[1] != 1:
             raise ShapeError("expected an axis f of length 1")
         return x[:, 0]
 
@@ -85,9 +85,9 @@ class Convert(Module):
         """The output's shape for that of the reordered input, which came with `ndim` axes."""
         if self.flat:
             shape = (shape[0], math.prod(shape[1:]))
-        if self.source == ANY or ndim == len(self.source):
+        if self.input_axes == ANY or ndim == len(self.input_axes):
             return shape
-        batch = self.target.index("b")
+        batch = self.output_axes.index("b")
         return shape[:batch] + shape[batch + 1 :]
 
 

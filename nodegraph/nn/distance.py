@@ -114,6 +114,8 @@ class WeightedEuclidean(Euclidean):
     """
 
     parameter_names = ("weight", "diag_cov")
+    diag_cov: np.ndarray
+    grad_diag_cov: np.ndarray
 
     def __init__(self, input_size: int, output_size: int) -> None:
         self.set_sizes(input_size, output_size)

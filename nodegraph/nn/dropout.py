@@ -107,7 +107,7 @@ class SpatialDropout(RandomFactor):
     evaluation; here it is what the forward's formula says. ArgumentError unless 0 <= p <= 1.
     """
 
-    map_axes = ("height", "width")
+    map_axes: tuple[str, ...] = ("height", "width")
 
     def __init__(self, p: float = 0.5, stochastic_inference: bool = False) -> None:
         self.stochastic_inference = flag(stochastic_inference, "stochastic_inference")

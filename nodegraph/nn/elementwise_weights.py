@@ -30,7 +30,7 @@ class Add(Parametric):
 
     def __init__(self, input_size: int | None, scalar: bool = False) -> None:
         self.scalar = flag(scalar, "scalar")
-        self.input_size = input_size if self.scalar else size(input_size, "input_size")
+        self.input_size: Any = input_size if self.scalar else size(input_size, "input_size")
         self.spread = 1 if self.scalar else self.input_size
         self.allocate(bias=(self.spread,))
         self.reset()

@@ -33,12 +33,13 @@ class FractionalMaxPooling(MaxPooling):
     length p start at floor(a (i + u)) - floor(a u) with a = (n - p) / (out - 1), the last one at n - p.
     """
 
-    def __init__(self, pool_sizes: tuple, outputs: tuple) -> None:
+    def __init__(self, pool_sizes: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         self.pool_sizes = tuple(size(p, "a pool size") for p in reversed(pool_sizes))
         if min(self.pool_sizes) < 2:
             raise ArgumentError(f"the pool sizes must be at least 2, got {pool_sizes}")
         if all(isinstance(r, float) and 0 < r < 1 for r in outputs):
-            self.ratios, self.counts = tuple(reversed(outputs)), None
+            self.ratios: Any = tuple(reversed(outputs))
+            self.counts: Any = None
         else:
             self.ratios, self.counts = None, tuple(size(n, "an output size") for n in reversed(outputs))
         self.fixed = False

@@ -14,14 +14,14 @@ from nodegraph.errors import ArgumentError
 from nodegraph.random import generator
 
 
-def uniform(array: np.ndarray, bound: float) -> np.ndarray:
+def uniform(array: np.ndarray, bound: float | np.ndarray) -> np.ndarray:
     """Fill with numbers drawn evenly from [-bound, bound).
 
     >>> bool((abs(uniform(np.empty(100), 0.1)) <= 0.1).all())
     True
     """
-    shape, bound = floating(array).shape, spread(bound, "bound")
-    array[...] = generator().uniform(-bound, bound, shape)
+    shape, limit = floating(array).shape, spread(bound, "bound")
+    array[...] = generator().uniform(-limit, limit, shape)
     return array
 
 

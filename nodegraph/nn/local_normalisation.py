@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.linear import size
+from nodegraph.nn.parametric import size
 from nodegraph.nn.module import Call, Module
 from nodegraph.nn.pointwise import number
 from nodegraph.nn.view import integer
@@ -197,7 +197,7 @@ def correlate(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     padded = np.pad(x, border)
     output = np.zeros(x.shape, np.result_type(x, kernel))
     for place in np.ndindex(kernel.shape):
-        window = (..., *(slice(i, i + n) for i, n in zip(place, x.shape[x.ndim - kernel.ndim :])))
+        window: Any = (..., *(slice(i, i + n) for i, n in zip(place, x.shape[x.ndim - kernel.ndim :])))
         output += kernel[place] * padded[window]
     return output
 

@@ -75,7 +75,8 @@ class Mapped(Convolution):
         if not np.all((given >= 0) & (given == np.floor(given)) & (given < 2**31)):
             raise ArgumentError("a connection table holds the numbers of planes, which count from 0")
         self.conn_table = given.astype(np.int64)
-        return tuple(int(n) + 1 for n in self.conn_table.max(0))
+        inputs, outputs = self.conn_table.max(0)
+        return int(inputs) + 1, int(outputs) + 1
 
     def weight_shape(self) -> tuple[int, ...]:
         return (len(self.conn_table), *self.windows.kernel)
@@ -87,7 +88,8 @@ class Mapped(Convolution):
     def reset(self, std: float | None = None) -> Mapped:
         """Draw from +-sqrt(3) std; by default from +-1 / sqrt(kW kH n), n the connections of the output plane."""
         if std is not None:
-            return super().reset(std)
+            super().reset(std)
+            return self
         bounds = (math.prod(self.windows.kernel) * self.connections()) ** -0.5
         uniform(self.weight, bounds[self.conn_table[:, 1], None, None])
         if self.bias is not None:

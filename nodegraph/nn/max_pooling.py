@@ -50,7 +50,9 @@ def maxima(x: np.ndarray, windows: list[Any], sizes: tuple[int, ...]) -> tuple[n
     The maximum over a box is that over its rows of the maxima along them, so it is taken along one axis after the
     other.
     """
-    best, places, stride = x, None, 1
+    best: Any = x
+    places: Any = None
+    stride = 1
     for axis in range(-1, -len(sizes) - 1, -1):
         values, found, best = best, places, None
         for index, column in windows[axis].columns:

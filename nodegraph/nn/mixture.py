@@ -39,7 +39,7 @@ class MixtureTable(Module):
         gater, experts = input[0], self._listed(input)
         summed = tuple(range(gater.ndim - 1, grad_output.ndim))
         grad_gater = np.stack([(grad_output * x).sum(summed) for x in experts], -1)
-        grad_experts = [gate(gater, i, x) * grad_output for i, x in enumerate(experts)]
+        grad_experts: Any = [gate(gater, i, x) * grad_output for i, x in enumerate(experts)]
         if not table.is_table(input[1]):
             grad_experts = np.stack(grad_experts, self._axis(gater.ndim, input[1].ndim))
         return [grad_gater, grad_experts]

@@ -111,7 +111,7 @@ class Module(Component):
         return self.saved
 
     def _failed(self, error: Exception, got: str, input: Any, direction: str) -> NodegraphError:
-        located_error = error if getattr(error, "located", False) else locate(error, self.describe(), got)
+        located_error = error if isinstance(error, NodegraphError) and error.located else locate(error, self.describe(), got)
         return report(located_error, self, input, direction)
 
     # Parameters
@@ -196,7 +196,7 @@ class Module(Component):
         """Put `function(module)` in the place of each module inside, innermost first, and return that of this one."""
         return function(self)
 
-    def find_modules(self, kind: type | str) -> list[Module]:
+    def find_modules(self, kind: type[Any] | str) -> list[Any]:
         """The modules of a class, or of a class's name, here and inside.
 
         >>> from nodegraph import nn

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.linear import size, times
+from nodegraph.nn.parametric import size, times
 from nodegraph.nn.module import Module
 from nodegraph.nn.pointwise import flag, number
 
@@ -86,6 +86,11 @@ class LayerNormalization(Module):
     batch Torch7 subtracts the wrong means: from the i-th number, counted row by row, that of sample i modulo the batch
     size. Here, as in the paper, each sample has its own.
     """
+
+    weight: Any
+    bias: Any
+    grad_weight: Any
+    grad_bias: Any
 
     def __init__(self, n_output: int, bias: float = 0.0, eps: float = 1e-10, affine: bool = True) -> None:
         self.n_output = size(n_output, "n_output")

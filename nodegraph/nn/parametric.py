@@ -17,7 +17,13 @@ from nodegraph.nn.view import integer
 class Parametric(Module):
     """A module whose parameters are drawn from the uniform distribution on +-1 / sqrt(`spread`)."""
 
-    spread = 1
+    spread: Any = 1
+
+    weight: np.ndarray
+    grad_weight: np.ndarray
+    bias: Any
+    """An array, or None where the module does without."""
+    grad_bias: Any
 
     def allocate(self, **shapes: tuple[int, ...] | None) -> None:
         """Make the parameters and their gradients, of the shapes given by name; None means that there is none."""

@@ -144,7 +144,7 @@ class LeakyReLU(Pointwise):
 
     def __init__(self, negval: float | bool = 0.01, inplace: bool = False) -> None:
         if isinstance(negval, bool):
-            negval, inplace = 0.01, negval
+            inplace, negval = negval, 0.01
         self.negval, self.inplace = number(negval, "negval"), flag(inplace)
 
     def formula(self, x: Any) -> Any:
@@ -171,7 +171,7 @@ class RReLU(RandomFactor):
             raise ArgumentError(f"expected 0 <= l <= u, got {l} and {u}")
 
     def factor(self, input: np.ndarray) -> np.ndarray:
-        slope = (self.lower + self.upper) / 2
+        slope: float | np.ndarray = (self.lower + self.upper) / 2
         if self.train:
             slope = random.generator().uniform(self.lower, self.upper, input.shape)
         return np.where(input > 0, 1.0, slope).astype(noise_dtype(input))

@@ -40,7 +40,7 @@ class PointwiseCriterion(Criterion):
         if math.prod(shape) != math.prod(target_shape):
             raise ShapeError("expected a target of as many elements as the input")
 
-    def prepare(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def prepare(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Any]:
         x = real(input)
         return x, target.reshape(x.shape).astype(x.dtype, copy=False)
 
@@ -140,7 +140,7 @@ class SpatialAutoCropMSECriterion(MSECriterion):
         if len(shape) != len(target_shape) or shape[:-2] != target_shape[:-2] or not larger:
             raise ShapeError("expected a target of the input's shape, or of greater height and width")
 
-    def prepare(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def prepare(self, input: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, Any]:
         (height, width), (target_height, target_width) = input.shape[-2:], target.shape[-2:]
         top, left = (target_height - height) // 2, (target_width - width) // 2
         return super().prepare(input, target[..., top : top + height, left : left + width])
@@ -161,15 +161,15 @@ class L1Cost(PointwiseCriterion):
     def __init__(self) -> None:
         pass
 
-    def loss(self, x: np.ndarray, t: None) -> np.ndarray:
+    def loss(self, x: np.ndarray, t: Any) -> np.ndarray:
         return np.abs(x)
 
-    def derivative(self, x: np.ndarray, t: None) -> np.ndarray:
+    def derivative(self, x: np.ndarray, t: Any) -> np.ndarray:
         return np.sign(x)
 
     def check(self, shape: Any, target_shape: Any) -> None:
         if isinstance(shape, list):
             raise ShapeError("expected an array, not a table")
 
-    def prepare(self, input: np.ndarray, target: Any) -> tuple[np.ndarray, None]:
+    def prepare(self, input: np.ndarray, target: Any) -> tuple[np.ndarray, Any]:
         return real(input), None

@@ -12,7 +12,7 @@ from nodegraph.nn.view import integer
 
 
 class BorderPadding(Resampling):
-    """Base of the padding modules; a subclass says in `source` which element stands at a place."""
+    """Base of the padding modules; a subclass says in `source_of` which element stands at a place."""
 
     def __init__(
         self, pad_l: int, pad_r: int | None = None, pad_t: int | None = None, pad_b: int | None = None
@@ -22,17 +22,17 @@ class BorderPadding(Resampling):
     def set_pads(self, *pads: Any) -> None:
         """The paddings before and after each axis, from the last axis to the first; None stands for the first one."""
         first = integer(pads[0], "a padding")
-        pads = [first if pad is None else integer(pad, "a padding") for pad in pads]
-        self.pads = tuple(zip(pads[::2], pads[1::2]))[::-1]
+        widths = [first if pad is None else integer(pad, "a padding") for pad in pads]
+        self.pads = tuple(zip(widths[::2], widths[1::2]))[::-1]
 
     @staticmethod
-    def source(place: np.ndarray, n: int) -> np.ndarray:
+    def source_of(place: np.ndarray, n: int) -> np.ndarray:
         """The element of an axis of n that stands at each place, where places from 0 to n - 1 are inside."""
         raise NotImplementedError
 
     def maps(self, sizes: tuple[int, ...]) -> list[AxisMap]:
         axes = zip(self.axis_names, sizes, self.pads)
-        return [padded(self.source, name, n, before, after) for name, n, (before, after) in axes]
+        return [padded(self.source_of, name, n, before, after) for name, n, (before, after) in axes]
 
 
 @remembered
@@ -61,7 +61,7 @@ class SpatialZeroPadding(BorderPadding):
     """
 
     @staticmethod
-    def source(place: np.ndarray, n: int) -> np.ndarray:
+    def source_of(place: np.ndarray, n: int) -> np.ndarray:
         return place
 
 
@@ -75,7 +75,7 @@ class SpatialReplicationPadding(BorderPadding):
     """
 
     @staticmethod
-    def source(place: np.ndarray, n: int) -> np.ndarray:
+    def source_of(place: np.ndarray, n: int) -> np.ndarray:
         return np.clip(place, 0, n - 1)
 
 
@@ -91,7 +91,7 @@ class SpatialReflectionPadding(BorderPadding):
     """
 
     @staticmethod
-    def source(place: np.ndarray, n: int) -> np.ndarray:
+    def source_of(place: np.ndarray, n: int) -> np.ndarray:
         reflected = np.where(place < 0, -place, np.where(place >= n, 2 * (n - 1) - place, place))
         outside = (reflected < 0) | (reflected >= n)
         if outside.any():
@@ -125,4 +125,4 @@ class VolumetricReplicationPadding(BorderPadding):
     ) -> None:
         self.set_pads(pleft, pright, ptop, pbottom, pfront, pback)
 
-    source = staticmethod(SpatialReplicationPadding.source)
+    source_of = staticmethod(SpatialReplicationPadding.source_of)

@@ -148,7 +148,7 @@ class SplitTable(ViewModule):
     def view(self, input: Any) -> list[np.ndarray]:
         x = array(input)
         axis = batched_axis(self.axis, self.n_input_dims, x.ndim)
-        before = (slice(None),) * axis
+        before: tuple[Any, ...] = (slice(None),) * axis
         return [x[(*before, i, ...)] for i in range(x.shape[axis])]
 
 

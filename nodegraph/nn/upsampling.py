@@ -42,7 +42,7 @@ class UpSamplingBase(Resampling):
     """Base of up-sampling by a factor, or by interpolation to given sizes, for planes of any number of axes."""
 
     linear = False
-    scale_factor: int | None = None
+    scale_factor: Any = None
     output_sizes: dict[str, int] | None = None
 
     def set_params(self, params: Any) -> None:

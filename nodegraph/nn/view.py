@@ -213,10 +213,10 @@ class Reshape(ViewModule):
 
     def __init__(self, *sizes: int, batch_mode: bool | None = None) -> None:
         if sizes and isinstance(sizes[-1], bool):
-            *sizes, batch_mode = sizes
+            sizes, batch_mode = sizes[:-1], bool(sizes[-1])
         if batch_mode is not None and not isinstance(batch_mode, bool):
             raise ArgumentError(f"batch_mode must be True, False or None, got {batch_mode!r}")
-        self.sizes, self.batch_mode = sizes_of(tuple(sizes)), batch_mode
+        self.sizes, self.batch_mode = sizes_of(sizes), batch_mode
 
     def view(self, input: Any) -> np.ndarray:
         x, n = array(input), math.prod(self.sizes)

@@ -32,6 +32,10 @@ class LinearWeightNorm(VectorMap):
     """
 
     parameter_names = ("v", "g", "bias")
+    v: np.ndarray
+    g: np.ndarray
+    grad_v: np.ndarray
+    grad_g: np.ndarray
 
     def __init__(self, input_size: int, output_size: int, bias: bool = True, eps: float = 1e-16) -> None:
         self.set_sizes(input_size, output_size)
@@ -123,6 +127,10 @@ class WeightNorm(Decorator):
     """
 
     parameter_names = ("v", "g")
+    v: np.ndarray
+    g: np.ndarray
+    grad_v: np.ndarray
+    grad_g: np.ndarray
 
     def __init__(self, module: Module, output_axis: int = 0) -> None:
         weight = getattr(module, "weight", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -65,7 +66,8 @@ class Windows:
         """Padded planes (batch, planes, *sizes) seen as (planes, *kernel, batch, *counts); copies nothing."""
         n = len(self.kernel)
         windows = sliding_window_view(padded, self.extent, tuple(range(2, 2 + n)), writeable=padded.flags.writeable)
-        windows = windows[(..., *(slice(None, None, s) for s in self.stride + self.dilation))]
+        steps: tuple[Any, ...] = tuple(slice(None, None, s) for s in self.stride + self.dilation)
+        windows = windows[(..., *steps)]
         return windows.transpose(1, *range(2 + n, 2 + 2 * n), 0, *range(2, 2 + n))
 
     def pad(self, planes: np.ndarray) -> np.ndarray:
@@ -77,7 +79,7 @@ class Windows:
         padded[self._inside(planes.shape[2:])] = planes
         return padded
 
-    def _inside(self, sizes: tuple[int, ...]) -> tuple:
+    def _inside(self, sizes: tuple[int, ...]) -> tuple[Any, ...]:
         return (..., *(slice(p, p + n) for p, n in zip(self.padding, sizes)))
 
     def _parts(

@@ -9,3 +9,26 @@ from nodegraph.optim.optimizer import Optimizer
 from nodegraph.optim.rprop import Rprop
 from nodegraph.optim.schedule import Schedule, cosine, exponential, step_decay, warm_up
 from nodegraph.optim.sgd import ASGD, NAG, SGD
+
+__all__ = [
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "Adamax",
+    "ASGD",
+    "CG",
+    "clip_gradient_norm",
+    "clip_gradients",
+    "cosine",
+    "exponential",
+    "LBFGS",
+    "lswolfe",
+    "NAG",
+    "Optimizer",
+    "RMSprop",
+    "Rprop",
+    "Schedule",
+    "SGD",
+    "step_decay",
+    "warm_up",
+]

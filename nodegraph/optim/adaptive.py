@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import math
 
 import numpy as np
@@ -43,7 +45,7 @@ class Adagrad(Elementwise):
         self._rate = self.annealed()
         self.need("squares")
 
-    def update(self, x, g, a, b, squares) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, squares: Any) -> None:
         g = self.decayed(x, g, out=a)
         squares += np.multiply(g, g, out=b)
         _descend(x, self._rate, g, _root(squares, 1e-10, out=b), out=b)
@@ -74,7 +76,7 @@ class Adadelta(Elementwise):
         self.need("squares")
         self.need("step_squares")
 
-    def update(self, x, g, a, b, squares, step_squares) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, squares: Any, step_squares: Any) -> None:
         g = self.decayed(x, g, out=a)
         _average(squares, self.rho, np.multiply(g, g, out=b), out=b)
         np.add(squares, self.eps, out=b)
@@ -126,7 +128,7 @@ class RMSprop(Elementwise):
     def prepare(self) -> None:
         self.need("mean_squares", self.initial_mean)
 
-    def update(self, x, g, a, b, mean_squares) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, mean_squares: Any) -> None:
         g = self.decayed(x, g, out=a)
         _average(mean_squares, self.alpha, np.multiply(g, g, out=b), out=b)
         _descend(x, self.learning_rate, g, _root(mean_squares, self.epsilon, out=b), out=b)
@@ -181,7 +183,7 @@ class Adam(Elementwise):
         self.need("mean")
         self.need("mean_squares")
 
-    def update(self, x, g, a, b, mean, mean_squares) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, mean: Any, mean_squares: Any) -> None:
         g = self.decayed(x, g, out=a)
         _average(mean_squares, self.beta2, np.multiply(g, g, out=b), out=b)
         _average(mean, self.beta1, g, out=b)
@@ -231,7 +233,7 @@ class Adamax(Elementwise):
         self.need("mean")
         self.need("largest")
 
-    def update(self, x, g, a, b, mean, largest) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, mean: Any, largest: Any) -> None:
         g = self.decayed(x, g, out=a)
         _average(mean, self.beta1, g, out=b)
         np.abs(g, out=b)

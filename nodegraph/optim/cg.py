@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nodegraph.optim.flat import FlatOptimizer
@@ -156,7 +158,7 @@ class CG(FlatOptimizer):
         return move
 
 
-def _cubic(f, df, other_f, other_df, gap) -> tuple[np.float64, np.float64]:
+def _cubic(f: Any, df: Any, other_f: Any, other_df: Any, gap: Any) -> tuple[np.float64, np.float64]:
     """Two coefficients of the cubic through both ends of the interval with their slopes."""
     return 6 * (f - other_f) / gap + 3 * (df + other_df), 3 * (other_f - f) - gap * (other_df + 2 * df)
 

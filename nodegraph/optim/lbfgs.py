@@ -107,7 +107,8 @@ class LBFGS(FlatOptimizer):
                 step *= min(1.0, 1.0 / float(_size(gradient)))
             loss_before = loss
             if self.line_search is not None:
-                search = LINE_SEARCHES.get(self.line_search, self.line_search)
+                search: Any = self.line_search
+                search = LINE_SEARCHES.get(search, search)
                 found = search(self.loss_at, x, step, direction, loss, gradient, slope, **self.line_search_options)
                 loss, gradient, x, step = found[:4]
                 losses.append(loss)
@@ -164,7 +165,7 @@ class LBFGS(FlatOptimizer):
 
     def memory(self) -> dict[str, Any]:
         """The moves, one a row, and the line search; of a function of the user's own only that there is one."""
-        memory = {"iterations": self.iterations, "scale": self._scale}
+        memory: dict[str, Any] = {"iterations": self.iterations, "scale": self._scale}
         if self._moves:
             memory |= {"moves": np.stack(self._moves), "changes": np.stack(self._changes)}
         if self._last_gradient is not None:
@@ -187,7 +188,7 @@ class LBFGS(FlatOptimizer):
         line_search, options = _line_search(line_search, memory.get("line_search_options"))
         rows = {name: memory.get(name, np.zeros((0, size))) for name in ("moves", "changes")}
         last = {name: memory.get(name) for name in ("last_move", "last_gradient")}
-        arrays = {n: list(fitting(a, (len(rows["moves"]), size), dtype, n)) for n, a in rows.items()}
+        arrays: dict[str, Any] = {n: list(fitting(a, (len(rows["moves"]), size), dtype, n)) for n, a in rows.items()}
         arrays |= {n: None if a is None else fitting(a, (size,), dtype, n) for n, a in last.items()}
         numbers = {"iterations": int(memory["iterations"]), "_scale": float(memory["scale"])}
         return {

@@ -45,16 +45,18 @@ def lswolfe(
         loss, gradient = evaluate(x + float(t) * d)
         return _Point(t, loss, gradient, d)
 
-    def too_high(point: _Point) -> bool:
+    def too_high(point: _Point) -> np.bool_:
         return point.f > f + c1 * point.t * gtd
 
-    def flat(point: _Point) -> bool:
+    def flat(point: _Point) -> np.bool_:
         return abs(point.slope) <= -c2 * gtd
 
     with np.errstate(all="ignore"):
         start = before = _Point(0.0, f, g, d)
         point = at(t)
-        ends, done, iterations = [], False, 0
+        ends: list[_Point] = []
+        done: bool | np.bool_ = False
+        iterations = 0
         while not ends and iterations < max_iter:
             if too_high(point) or (iterations > 1 and point.f >= before.f):
                 ends = [before, point]

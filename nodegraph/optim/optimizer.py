@@ -29,6 +29,9 @@ class Optimizer:
     Raises ArgumentError for a setting that makes no sense, here or when it is changed.
     """
 
+    learning_rate: Any
+    """Where the class has it among its settings."""
+
     def __init__(self, parameters: Parameters, **settings: Any) -> None:
         self._module = parameters if isinstance(parameters, Module) else None
         self.parameters, self.gradients = flat.unique(*_lists(parameters))
@@ -159,8 +162,11 @@ class Elementwise(Optimizer):
     `update` gets two scratch arrays, so that a step need not allocate anything of the parameters' size.
     """
 
+    learning_rate_decay: Any
+    weight_decay: Any
+
     def __init__(self, parameters: Parameters, **settings: Any) -> None:
-        self._rows: dict[np.dtype, np.ndarray] = {}
+        self._rows: dict[np.dtype[Any], np.ndarray] = {}
         super().__init__(parameters, **settings)
 
     def step(self, closure: Closure | None = None) -> float | None:
@@ -178,8 +184,11 @@ class Elementwise(Optimizer):
     def prepare(self) -> None:
         """Compute what is common to all elements, and make the arrays that the first step needs."""
 
-    def update(self, x: np.ndarray, g: np.ndarray, a: np.ndarray, b: np.ndarray, **arrays: np.ndarray) -> None:
-        """Change `x` and `arrays` in place by the gradient `g`, which must stay as it is; `a`, `b` are scratch."""
+    def update(self, *arrays: Any, **kept: Any) -> None:
+        """`update(x, g, a, b, **kept)`: change x and what is kept, by name, in place by the gradient g.
+
+        g must stay as it is; a and b are scratch.
+        """
         raise NotImplementedError
 
     def need(self, name: str, fill: float = 0.0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nodegraph.errors import ArgumentError
@@ -74,7 +76,7 @@ class Rprop(Elementwise):
         self.need("stepsizes", self.stepsize)
         self.need("signs")
 
-    def update(self, x, g, a, b, stepsizes, signs) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, stepsizes: Any, signs: Any) -> None:
         np.sign(g, out=a)
         np.multiply(a, signs, out=b)
         signs[...] = a

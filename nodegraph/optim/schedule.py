@@ -54,9 +54,9 @@ def step_decay(decay: float, after: int = 1, every: int = 1) -> Factor:
 
     Source: char-rnn, train.lua.
     """
-    decay, after, every = number(decay, "decay"), number(after, "after"), number(every, "every")
-    _check(decay > 0 and every > 0, f"step_decay needs a positive decay and period, got {decay} and {every}")
-    return lambda time: decay ** max(0, math.floor((time - after) / every) + 1)
+    decay, start, period = number(decay, "decay"), number(after, "after"), number(every, "every")
+    _check(decay > 0 and period > 0, f"step_decay needs a positive decay and period, got {decay} and {period}")
+    return lambda time: decay ** max(0, math.floor((time - start) / period) + 1)
 
 
 def exponential(decay: float) -> Factor:

@@ -15,7 +15,7 @@ class Setting:
     Numbers are kept as plain Python numbers, so that they leave float32 arrays float32.
     """
 
-    def __init__(self, kind: type, words: str, holds: Callable[[Any], bool], optional: bool = False) -> None:
+    def __init__(self, kind: type[Any], words: str, holds: Callable[[Any], bool], optional: bool = False) -> None:
         self.kind, self.words, self.holds, self.optional = kind, words, holds, optional
 
     def __set_name__(self, owner: type, name: str) -> None:

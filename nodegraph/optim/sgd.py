@@ -76,7 +76,7 @@ class SGD(Elementwise):
         if self.momentum:
             self.need("velocity")
 
-    def update(self, x, g, a, b, velocity=None, learning_rates=None, weight_decays=None) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, velocity: Any = None, learning_rates: Any = None, weight_decays: Any = None) -> None:
         if weight_decays is not None:
             g = np.add(np.multiply(weight_decays, x, out=a), g, out=a)
         else:
@@ -140,7 +140,7 @@ class NAG(Elementwise):
         if self.momentum == 0:
             raise ArgumentError("NAG: the momentum must be above 0")
 
-    def step(self, closure: Closure | None = None) -> float:
+    def step(self, closure: Closure | None = None) -> float | None:
         self.check()
         if closure is None:
             raise ArgumentError(
@@ -156,7 +156,7 @@ class NAG(Elementwise):
         self._rate = self.annealed()
         self.need("velocity")
 
-    def update(self, x, g, a, b, velocity, learning_rates=None) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, velocity: Any, learning_rates: Any = None) -> None:
         g = self.decayed(x, g, out=a)
         if learning_rates is not None:
             g = np.multiply(learning_rates, g, out=a)
@@ -209,7 +209,7 @@ class ASGD(Elementwise):
         self._share = 1 / max(1, steps - self.t0)
         self.need("averaged")
 
-    def update(self, x, g, a, b, averaged) -> None:
+    def update(self, x: Any, g: Any, a: Any, b: Any, averaged: Any) -> None:
         x *= 1 - self.lambda_ * self._rate
         x -= np.multiply(g, self._rate, out=a)
         if self._share == 1:

@@ -253,7 +253,7 @@ def test_saturated_gates_make_no_noise(kernels):
 def test_a_kernel_computes_nothing_twice():
     net = Recurrent(lstm.create(3, 4))
     net.forward(CELLS["lstm cell"][1](2, 2))
-    loop = net.tape.programs[net.stages[-1]]
+    loop = net.tape.programs[net.stages[-1]].program
     (kernel,) = loop.kernels.values()
     functions = [function for function, _ in kernel.forward.code.operations]
     assert functions.count("sigmoid") == 3 and functions.count("tanh") == 2 and len(kernel.saved) == 5
@@ -269,7 +269,7 @@ def test_kernels_are_compiled_where_it_is_worth_it(monkeypatch, tmp_path):
     net = Recurrent(rnn.rnn(5, 64, 1))
     for steps, kind in ((1, NumpyMachine), (80, numba_machine.NumbaMachine)):
         net.forward([rng.integers(0, 5, (steps, 10)), normal(10, 64)])
-        loops = [net.tape.programs[stage] for stage in net.stages if stage.loop]
+        loops = [net.tape.programs[stage].program for stage in net.stages if stage.loop]
         assert {type(loop.machine) for loop in loops} == {kind}
     assert list(tmp_path.glob("segment_*.py")) and list(tmp_path.glob("__pycache__/*.nbc"))
 

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from test_graphs_oracle import inputs, prepared
 
 from nodegraph import GModule, nn
 from nodegraph.io import t7
@@ -41,7 +40,7 @@ def skeleton(gmodule):
 
 
 def assert_runs_as(gmodule, case):
-    input = inputs(case)
+    input = oracle.graph_input(case)
     oracle.assert_equal(gmodule.forward(input), case["output"], what="output")
     grad_input = gmodule.backward(input, oracle.value(case["gradOutput"]))
     oracle.assert_equal(grad_input, case["gradInput"], what="gradInput")
@@ -49,20 +48,20 @@ def assert_runs_as(gmodule, case):
 
 @graph_cases()
 def test_a_graph_is_that_of_the_script_and_runs_to_the_same_numbers(folder, case):
-    gmodule, (expected, _) = loaded(folder, case), prepared(case)
+    gmodule, (expected, _) = loaded(folder, case), oracle.prepared_graph(case)
     assert skeleton(gmodule) == skeleton(expected)
     for ours, theirs in zip(gmodule.parameters()[0], expected.parameters()[0], strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert_runs_as(gmodule, case)
-    expected.forward(inputs(case))
-    expected.backward(inputs(case), oracle.value(case["gradOutput"]))
+    expected.forward(oracle.graph_input(case))
+    expected.backward(oracle.graph_input(case), oracle.value(case["gradOutput"]))
     for ours, theirs in zip(gmodule.parameters()[1], expected.parameters()[1], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 @graph_cases()
 def test_modules_and_tensors_stay_shared(folder, case):
-    gmodule, (expected, _) = loaded(folder, case), prepared(case)
+    gmodule, (expected, _) = loaded(folder, case), oracle.prepared_graph(case)
     assert len(gmodule.list_modules()) == len(expected.list_modules())
     assert len(gmodule.named_parameters()) == len(expected.named_parameters())
     assert gmodule.get_parameters()[0].size == expected.get_parameters()[0].size

@@ -42,5 +42,8 @@ def test_a_file_to_write(tmp_path):
     assert file_to_write(str(tmp_path / "a.svg"), ".svg", ".png") == tmp_path / "a.svg"
     with pytest.raises(ArgumentError, match="must end in .svg or .png, got 'a.gif'"):
         file_to_write("a.gif", ".svg", ".png")
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(ArgumentError, match="it is a folder"):
+        file_to_write(str(tmp_path / "folder.svg"), ".svg")
     with pytest.raises(ArgumentError, match="there is no folder"):
         file_to_write(str(tmp_path / "no" / "a.svg"), ".svg")

@@ -2,3 +2,5 @@
 
 from nodegraph.viz.walkthrough.page import Walkthrough
 from nodegraph.viz.walkthrough.walking import walkthrough
+
+__all__ = ["Walkthrough", "walkthrough"]

@@ -51,7 +51,7 @@ class Walkthrough:
         filled = [parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces)]
         return start + "".join(filled)
 
-    def save(self, path: str | os.PathLike) -> pathlib.Path:
+    def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write the page to an .html file; returns the path. Raises ArgumentError for another suffix."""
         path = pathlib.Path(path)
         if path.suffix.lower() not in (".html", ".htm"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from typing import Any
@@ -36,13 +37,20 @@ def blocks(text: str | None, what: str = "the text") -> list[Block]:
         return []
     if not isinstance(text, str):
         raise ArgumentError(f"{what} must be a string, got {text!r}")
-    return [_block(part) for part in re.split(r"\n[ \t]*\n", textwrap.dedent(text)) if part.strip()]
+    parts = [part for part in re.split(r"\n(?:[ \t]*\n)+", textwrap.dedent(text).strip("\n")) if part.strip()]
+    whole = itertools.groupby(parts, key=_is_typed)
+    return [_block(part) for typed, group in whole for part in (["\n\n".join(group)] if typed else group)]
+
+
+def _is_typed(part: str) -> bool:
+    """Whether all lines begin with four spaces; such parts that follow each other are one, empty lines and all."""
+    return all(line.startswith("    ") for line in part.split("\n") if line.strip())
 
 
 def _block(part: str) -> Block:
+    if _is_typed(part):
+        return ["pre", textwrap.dedent("\n".join(line.rstrip() for line in part.split("\n")))]
     lines = [line for line in part.split("\n") if line.strip()]
-    if all(line.startswith("    ") for line in lines):
-        return ["pre", textwrap.dedent("\n".join(line.rstrip() for line in lines))]
     if lines[0].lstrip().startswith("? ") and (asked := _question(list(map(str.strip, lines)))):
         return asked
     if lines[0].lstrip().startswith("- "):

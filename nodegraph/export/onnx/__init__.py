@@ -2,3 +2,5 @@
 
 from nodegraph.export.onnx.conversion import Conversion, converts
 from nodegraph.export.onnx.model import onnx_model, to_onnx
+
+__all__ = ["Conversion", "converts", "onnx_model", "to_onnx"]

@@ -35,7 +35,7 @@ LARGEST = 2**31 - 2**20
 
 
 def to_onnx(
-    module: Module, path: str | os.PathLike, input_shapes: Any, metadata: dict[str, str] | None = None
+    module: Module, path: str | os.PathLike[str], input_shapes: Any, metadata: dict[str, str] | None = None
 ) -> pathlib.Path:
     """Write a module as an ONNX file that computes what the module computes in evaluation mode; returns the path.
 

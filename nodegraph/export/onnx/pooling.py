@@ -142,11 +142,11 @@ def lp_pooling(conversion: Conversion, module: LPPooling, x: StandIn) -> StandIn
 @converts(BorderPadding)
 def border_padding(conversion: Conversion, module: BorderPadding, x: StandIn) -> StandIn:
     modes = {
-        nn.SpatialZeroPadding.source: "constant",
-        nn.SpatialReplicationPadding.source: "edge",
-        nn.SpatialReflectionPadding.source: "reflect",
+        nn.SpatialZeroPadding.source_of: "constant",
+        nn.SpatialReplicationPadding.source_of: "edge",
+        nn.SpatialReflectionPadding.source_of: "reflect",
     }
-    mode = modes.get(type(module).source)
+    mode = modes.get(type(module).source_of)
     if mode is None or min(min(pads) for pads in module.pads) < 0:
         return resampling(conversion, module, x)
     return pad(x, [(0, 0)] * (x.ndim - len(module.pads)) + list(module.pads), mode)

@@ -20,3 +20,5 @@ from nodegraph.export.torch import (
     views,
 )
 from nodegraph.export.torch.conversion import load_torch, register, to_torch
+
+__all__ = ["load_torch", "register", "to_torch"]

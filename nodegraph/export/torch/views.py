@@ -139,20 +139,20 @@ def collapse(x: Tensor, n_input_dims: int) -> Tensor:
 class Convert(Layer):
     """The axes in another order, the type of the module; see nodegraph.nn.Convert."""
 
-    settings = "source target order flat type_like"
+    settings = "input_axes output_axes order flat type_like"
 
     def forward(self, input: Tensor) -> Tensor:
-        x, unknown = input, self.source == "b*"
+        x, unknown = input, self.input_axes == "b*"
         if not unknown:
-            if x.dim() < len(self.source):
-                x = x.unsqueeze(self.source.index("b"))
+            if x.dim() < len(self.input_axes):
+                x = x.unsqueeze(self.input_axes.index("b"))
             x = x.permute(self.order)
-            if self.target == "b" and x.dim() > 1:
+            if self.output_axes == "b" and x.dim() > 1:
                 x = x[:, 0]
         if self.flat:
             x = x.reshape(x.shape[0], math.prod(x.shape[1:]))
-        if not unknown and input.dim() < len(self.source):
-            x = x.squeeze(self.target.index("b"))
+        if not unknown and input.dim() < len(self.input_axes):
+            x = x.squeeze(self.output_axes.index("b"))
         return x.to(self.type_like.dtype)
 
 

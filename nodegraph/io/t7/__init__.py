@@ -3,3 +3,5 @@
 from nodegraph.io.t7.files import load, read, save
 from nodegraph.io.t7.translation import Exporter, Fields, register
 from nodegraph.io.t7.values import Function, Key, Record, Storage
+
+__all__ = ["Exporter", "Fields", "Function", "Key", "load", "read", "Record", "register", "save", "Storage"]

@@ -22,7 +22,7 @@ TRANSLATED = (containers, convolutions, criterions, graph, layers, local_normali
 """The modules that fill in the translations when they are imported."""
 
 
-def content_of(path: str | os.PathLike) -> bytes:
+def content_of(path: str | os.PathLike[str]) -> bytes:
     """A file's bytes; T7Error where it cannot be read."""
     try:
         return pathlib.Path(path).read_bytes()
@@ -32,7 +32,7 @@ def content_of(path: str | os.PathLike) -> bytes:
         raise T7Error(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def values(path: str | os.PathLike) -> Any:
+def values(path: str | os.PathLike[str]) -> Any:
     """The value in a file as the reader gives it, with tables as `Table`."""
     content = content_of(path)
     try:
@@ -41,7 +41,7 @@ def values(path: str | os.PathLike) -> Any:
         raise T7Error(f"{path}: {error.message}", error.offset) from None
 
 
-def read(path: str | os.PathLike) -> Any:
+def read(path: str | os.PathLike[str]) -> Any:
     """The value in a .t7 file in plain Python, where objects of a Torch class are Records with their fields.
 
     Numbers are int where they are whole, else float; strings are text, of which bytes that are not UTF-8 are lone
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike) -> Any:
     return plain(values(path))
 
 
-def load(path: str | os.PathLike) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
     """What a .t7 file holds: a network as a module, a char-rnn checkpoint as a CharacterModel, or plain Python.
 
     Networks become modules of nodegraph.nn, graphs of nngraph's a GModule, criterions, too, also where they stand in a
@@ -100,7 +100,7 @@ def outermost_modules(value: Any) -> list[Record]:
     return found
 
 
-def save(value: Any, path: str | os.PathLike, ascii: bool = False) -> pathlib.Path:
+def save(value: Any, path: str | os.PathLike[str], ascii: bool = False) -> pathlib.Path:
     """Write a module, a criterion, or plain values with such in them, to a file that Torch7 opens with `torch.load`.
 
     Returns the path. T7Error for what Torch7 has no counterpart of; nothing is written then. Networks and arrays that

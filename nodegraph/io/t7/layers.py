@@ -227,7 +227,7 @@ row(
 
 
 def _give_convert(module: nn.Convert, exporter: Exporter) -> dict[str, Any]:
-    source, target = module.source, module.target
+    source, target = module.input_axes, module.output_axes
     fields = {"inputShape": source, "outputShape": target, "modules": Table()}
     fields |= {"inputBatchDim": source.index("b") + 1, "outputBatchDim": target.index("b") + 1}
     if "*" in source:

@@ -5,7 +5,7 @@ import pytest
 
 from nodegraph import check_gradients, nn
 from nodegraph.errors import ArgumentError, TrainingStopped
-from nodegraph.models.digits.classifier import CELLS, DigitReader, Options, digit_reader
+from nodegraph.models.digits.classifier import CELLS, DigitReader, Options, digit_reader, moved
 from nodegraph.models.digits.data import Digits, scikit_learn_digits
 
 
@@ -67,6 +67,16 @@ def test_probabilities_do_not_depend_on_how_many_images_are_read_at_once():
     images, _ = bars(1100)
     whole = reader.probabilities(images)
     np.testing.assert_allclose(whole[600:605], reader.probabilities(images[600:605]), atol=1e-6)
+
+
+def test_images_are_moved_by_whole_pixels_up_to_a_part_of_their_size_and_paper_comes_in():
+    images = np.zeros((400, 10, 20))
+    images[:, 5, 8] = 1
+    _, rows, columns = moved(images, 0.1, np.random.default_rng(0)).nonzero()
+    assert set(zip(rows, columns)) == {(5 + down, 8 + right) for down in (-1, 0, 1) for right in (-2, -1, 0, 1, 2)}
+    gone = moved(np.ones((50, 2, 2)), 1, np.random.default_rng(0)).sum((1, 2))
+    assert gone.min() == 0 and gone.max() == 4
+    np.testing.assert_array_equal(moved(images, 0.09, np.random.default_rng(0)).sum(2).argmax(1), 5)
 
 
 def test_by_default_the_epochs_depend_on_how_many_images_there_are():

@@ -46,6 +46,7 @@ def test_the_default_data_are_scikit_learns(folder, capsys):
         (["--mnist", "mnist", "--hidden", "0"], 2, "hidden must be at least 1"),
         (["--mnist", "mnist", "--out", "picture.gif"], 2, "must end in .svg"),
         (["--mnist", "mnist", "--out", "no/picture.svg"], 2, "there is no folder no"),
+        (["--mnist", "mnist", "--epochs", "1", "--hidden", "5", "--out", "x" * 300 + ".svg"], 2, "cannot write xxx"),
         (["--mnist", "mnist", "--learning-rate", "1e38", "--hidden", "5"], 1, "smaller learning rate"),
     ],
 )

@@ -45,7 +45,7 @@ def test_the_array_comes_back(tmp_path, pack):
         (idx(ARRAY)[:9], "ends at byte 9, within the header, which has 16 bytes"),
         (idx(ARRAY, (2, 0, 4)), "promises 2 x 0 x 4 numbers"),
         (idx(ARRAY, (2**32 - 1,) * 3), f"promises 4294967295 x 4294967295 x 4294967295 numbers; 1 to {LARGEST}"),
-        (idx(ARRAY)[:-1] + b"", "byte 4 on, promises 2 x 3 x 4 numbers, but.* 23|ends at byte 39;.*end at byte 40"),
+        (idx(ARRAY)[:-1], "byte 4 on, promises 2 x 3 x 4 numbers, but.* 23|ends at byte 39;.*end at byte 40"),
         (idx(ARRAY) + b"x", "goes on at byte 40"),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_gzipped_file_that_was_cut_or_changed(tmp_path):
         packed[:-8] + bytes(4) + packed[-4:],
         packed[:10] + b"\xff" + packed[11:],
     ):
-        with pytest.raises(DataError, match="damaged"):
+        with pytest.raises(DataError, match=r"damaged at byte \d+ or before"):
             read_idx(write(tmp_path, damaged), axes=3)
 
 

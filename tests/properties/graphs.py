@@ -1,0 +1,33 @@
+"""Graphs of all classes as a strategy of hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from hypothesis import strategies as st
+
+from properties.growth import Grown, Growth
+from properties.recipes import RECIPES
+
+RANDOM = {"Dropout", "SpatialDropout", "VolumetricDropout", "WhiteNoise", "RReLU"} | {
+    "SpatialFractionalMaxPooling",
+    "VolumetricFractionalMaxPooling",
+}
+
+
+@st.composite
+def graphs(
+    draw: Callable, name: str | None = None, without: Iterable[str] = (), most: int = 5, largest: int = 4
+) -> Grown:
+    """A graph of some nodes, one of them of the class `name`, in training or in evaluation."""
+    growth = Growth(draw, {key: recipe for key, recipe in RECIPES.items() if key not in without}, largest)
+    before, after = draw(st.integers(0, most // 2)), draw(st.integers(0, most - most // 2))
+    for _ in range(before):
+        growth.grow()
+    growth.grow(name)
+    for _ in range(after):
+        growth.grow()
+    grown = growth.close()
+    if draw(st.booleans()):
+        grown.gmodule.evaluate()
+    return grown

@@ -1,0 +1,158 @@
+"""An RNN is a feed-forward network with inputs in the middle; and it is one cell, run again and again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nodegraph import GModule, Recurrent, annotate_nodes, nn
+from nodegraph.viz import walkthrough
+from nodegraph.viz.lessons.text import code, listed, shown
+from nodegraph.viz.walkthrough import Walkthrough
+
+TITLE = "An RNN is a feed-forward network with inputs in the middle"
+ABOUT = "Three layers with the same weights, each with an input of its own; then the same as one cell, run three times."
+
+XS, STATE = [1.0, 0.0, 0.0], 0.0
+READ, KEEP = 1.0, 0.8
+
+
+def unrolled(read: nn.Linear, keep: nn.Linear) -> GModule:
+    h0 = nn.Identity()()
+    x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    h1 = nn.Tanh()(nn.CAddTable()([read(x1), keep(h0)]))
+    h2 = nn.Tanh()(nn.CAddTable()([read(x2), keep(h1)]))
+    h3 = nn.Tanh()(nn.CAddTable()([read(x3), keep(h2)]))
+
+    annotate_nodes()
+    return GModule([h0, x1, x2, x3], h3)
+
+
+def cell(read: nn.Linear, keep: nn.Linear) -> GModule:
+    x, prev_h = nn.Identity()(), nn.Identity()()
+    h = nn.Tanh()(nn.CAddTable()([read(x), keep(prev_h)]))
+
+    annotate_nodes()
+    return GModule([x, prev_h], h)
+
+
+def pages() -> list[Walkthrough]:
+    read, keep = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    read.weight[:], keep.weight[:] = READ, KEEP
+    return [as_layers(read, keep), as_cell(read, keep)]
+
+
+def as_layers(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
+    network = unrolled(read, keep)
+    input = [np.array([[number]]) for number in (STATE, *XS)]
+    network.forward(input)
+    network.zero_grad_parameters()
+    _, *grad_xs = (gradient.item() for gradient in network.backward(input, np.ones((1, 1))))
+    h = {name: network.tape[name].output.item() for name in ("h0", "h1", "h2", "h3")}
+    message = {n: network.tape[network.node(f"h{n}").parents[0]].grad_output.item() for n in (1, 2, 3)}
+    shares = [message[n] * h[f"h{n - 1}"] for n in (1, 2, 3)]
+    return walkthrough(
+        network,
+        input,
+        title=f"Lesson 3: {TITLE}",
+        introduction=f"""
+            Words, tunes and prices come one after the other. How does a network read a sequence? Take an ordinary
+            network of three layers, `h1`, `h2`, `h3`. Give each layer one input more, the next number of the sequence.
+            And let all layers use *the same weights*. That is a recurrent network:
+
+            {code(unrolled)}
+
+            `read` and `keep` are each made once and called three times; the picture marks the boxes that share their
+            weights. `read` multiplies by {shown(READ)}, `keep` by {shown(KEEP)}. The sequence is {listed(XS)}: one
+            signal, then silence. What will be left of it at the end?
+        """,
+        notes={
+            ("forward", "h0"): "Before anything was read, the state is 0: the network knows nothing.",
+            ("forward", "h1"): f"""
+                tanh({shown(READ)} · {shown(XS[0])} + {shown(KEEP)} · {shown(STATE)}) = **{shown(h["h1"])}**. The
+                state now tells of the first input.
+            """,
+            ("forward", "h2"): f"""
+                Nothing new was read; what is here is memory: tanh({shown(KEEP)} · {shown(h["h1"])}) =
+                **{shown(h["h2"])}**.
+            """,
+            ("forward", "h3"): f"""
+                The signal is two layers deep now and still there, but weaker: **{shown(h["h3"])}**. The memory of an
+                RNN is nothing but this: a number that is passed on, and squeezed at every step.
+            """,
+            "loss": "Let the loss be `h3` itself. So backward asks: what did each input do for the last state?",
+            ("backward", "h2"): f"""
+                Count what happened to the message: the curve's slope, times {shown(KEEP)}. The same will happen again
+                at `h1`. Every step back in time multiplies once more.
+            """,
+            ("backward", "x3"): f"The last input is near: its message is {shown(grad_xs[2])}.",
+            ("backward", "x2"): f"One step further back: {shown(grad_xs[1])}.",
+            ("backward", "x1"): f"""
+                Two steps back: **{shown(grad_xs[0])}**. Near inputs are heard well, far ones faintly:
+                {listed(reversed(grad_xs))}. With a hundred steps nothing would be left; lesson 5 is about that.
+            """,
+        },
+        conclusion=f"""
+            **Where the weights learn.** `keep` was used three times, so three shares of gradient arrive, and they add
+            up, as lesson 2 told: {" + ".join(map(shown, shares))} = {shown(keep.grad_weight.item())}. Nothing new had
+            to be invented. Backpropagation *through time* is plain backpropagation through this picture.
+
+            [On to the second page](lesson_3_page_2.html): a sequence of a thousand numbers would need a picture a
+            thousand layers deep. So the cell is wired once, and run a thousand times.
+
+            ? In which way is this more than a feed-forward network of three layers?
+            ! In two: each layer has an input of its own, and all layers have the same weights. So it can be made as long
+            as the sequence is, without a single weight more.
+        """,
+    )
+
+
+def as_cell(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
+    network = Recurrent(cell(read, keep))
+    input = [np.array(XS).reshape(3, 1, 1), np.array([[STATE]])]
+    grad_output = [np.array([0.0, 0.0, 1.0]).reshape(3, 1, 1), None]
+    network.forward(input)
+    network.zero_grad_parameters()
+    grad_xs = network.backward(input, grad_output)[0].ravel()
+    states = network.tape["h"].output.ravel()
+    return walkthrough(
+        network,
+        input,
+        grad_output,
+        title="Lesson 3, page 2: One cell, run three times",
+        introduction=f"""
+            The same network once more. Each of the three layers was the same lines with the same weights, so write them
+            once, as a *cell*, and let it run over time:
+
+            {code(cell)}
+
+            `Recurrent(cell)` does the rest: what leaves the cell as `h` comes back, one step later, as `prev_h`. The
+            second time line, below, is for the steps in time.
+        """,
+        notes={
+            ("forward", "prev_h", 0): """
+                The first step has no step before it. It begins with the state that was given, 0.
+            """,
+            ("forward", "prev_h", 1): f"""
+                {shown(states[0])} is what `h` was a step ago: the dashed arrow brought it here.
+            """,
+            ("forward", "h"): f"The states over time: {listed(states)}, the numbers of the first page.",
+            ("backward", "h", 2): "The loss looks at the last state alone, so the first message, 1, arrives here.",
+            ("backward", "h", 1): """
+                No loss looks at this step. Its message comes out of the future: from the step after it.
+            """,
+            ("backward", "x", 0): f"""
+                The message for the first input, {shown(grad_xs[0])}, and again it is the number of the first page.
+            """,
+        },
+        conclusion=f"""
+            Below the picture the states are drawn **over time**, and how large the message is at each step. It falls
+            to the left: {listed(reversed(grad_xs))} for the inputs, from the last to the first.
+
+            ? What would the states be with `keep` at 0?
+            ! Each state would depend on its own input alone: {listed([np.tanh(READ * x) for x in XS])}. Without `keep`
+            there is no memory, only three separate neurons.
+
+            ? The weights are the same at every step. Is their gradient?
+            ! No. Each step gives a share of its own, out of its own message and its own state. They are added up.
+        """,
+    )

@@ -1,0 +1,216 @@
+"""Why gradients vanish, and the carousel: three memories side by side, then real cells with random weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nodegraph import GModule, Recurrent, annotate_nodes, nn, seed
+from nodegraph.models import lstm, rnn
+from nodegraph.viz import walkthrough
+from nodegraph.viz.lessons.text import code, shown
+from nodegraph.viz.walkthrough import Walkthrough
+
+TITLE = "Why gradients vanish, and the carousel"
+ABOUT = "Three memories read one signal. How much of the error reaches it, twenty steps back? Then real cells."
+
+STEPS, KEEP, BIAS = 20, 0.6, 4.0
+HIDDEN, LONG, FORGET = 8, 40, 3.0
+
+
+def memories() -> GModule:
+    x, prev_rnn = nn.Identity()(), nn.Identity()()
+    prev_gated, prev_carousel = nn.Identity()(), nn.Identity()()
+    again = nn.Linear(1, 1, bias=False)(prev_rnn)
+    rnn = nn.Tanh()(nn.CAddTable()([x, again]))
+
+    forget_gate = nn.Sigmoid()(nn.Linear(1, 1)(x))
+    kept = nn.CMulTable()([forget_gate, prev_gated])
+    gated = nn.CAddTable()([x, kept])
+
+    carousel = nn.CAddTable()([x, prev_carousel])
+
+    answer = nn.CAddTable()([rnn, gated, carousel])
+    annotate_nodes()
+    states = [rnn, gated, carousel]
+    return GModule([x, prev_rnn, prev_gated, prev_carousel], [*states, answer])
+
+
+def side_by_side(keep: float, bias: float) -> tuple[Recurrent, dict[str, np.ndarray]]:
+    """The three memories over time, and for each its values, and its gradients as ∂, at each step."""
+    cell = memories()
+    cell.node("again").module.weight[:] = keep
+    linear = cell.node("forget_gate").parents[0].module
+    linear.weight[:], linear.bias[:] = 0, bias
+    network = Recurrent(cell)
+    network.forward(signal())
+    network.backward(signal(), last(STEPS))
+    names = ("rnn", "gated", "carousel", "forget_gate", "answer")
+    found = {name: network.tape[name].output[:, 0, 0] for name in names}
+    return network, found | {f"∂{name}": network.tape[name].grad_output[:, 0, 0] for name in names}
+
+
+def signal() -> list[np.ndarray]:
+    xs = np.zeros((STEPS, 1, 1))
+    xs[0] = 1
+    return [xs, *np.zeros((3, 1, 1))]
+
+
+def last(steps: int, states: int = 3) -> list:
+    """The gradient of a loss that looks at the last step alone."""
+    gradient = np.zeros((steps, 1, 1))
+    gradient[-1] = 1
+    return [gradient, *[None] * states]
+
+
+def pages() -> list[Walkthrough]:
+    return [three_memories(), real_cells()]
+
+
+def three_memories() -> Walkthrough:
+    network, run = side_by_side(KEEP, BIAS)
+    _, strong = side_by_side(3.0, 0.0)
+    f, h, end = run["forget_gate"][0], run["rnn"], STEPS - 1
+    slope = 1 - h[-1] ** 2
+    return walkthrough(
+        network,
+        signal(),
+        last(STEPS),
+        title=f"Lesson 5: {TITLE}",
+        over_time=["rnn", "gated", "carousel"],
+        introduction=f"""
+            Something is read at t = 0, and at t = {end} an answer depends on it. To learn that, the error has to find
+            its way back over {end} steps. Here are three memories of one number each, in one graph. All read the same
+            signal, a 1 and then silence:
+
+            {code(memories)}
+
+            - **rnn** is the memory of a simple RNN: its old state, times {shown(KEEP)}, through a curve.
+            - **gated** is the heart of the LSTM: its old state, times a forget gate that is open, {shown(f)}.
+            - **carousel** is the heart of the first LSTM: its old state, and that is all.
+
+            The `answer` at the end adds them up, so each of the three gets the same first message, a 1. Before you walk,
+            look at the chart below the picture, **from the last step alone**: how far back does the error reach?
+        """,
+        notes={
+            ("forward", "rnn"): f"After {end} steps of silence the signal 1 has become {shown(h[-1])}.",
+            ("forward", "gated"): f"After {end} steps the signal 1 has become {shown(run['gated'][-1])}.",
+            ("forward", "carousel"): f"After {end} steps the signal 1 is {shown(run['carousel'][-1])}.",
+            "loss": f"The loss is the answer at t = {end}. All three memories are told the same: 1.",
+            ("backward", "rnn", end): f"""
+                The message 1 arrives. On the way back through this step it is multiplied by the slope of the curve, 1
+                − y² = {shown(slope)}, and then by the weight, {shown(KEEP)}: {shown(slope * KEEP)} goes on.
+            """,
+            ("backward", "rnn", end - 1): f"One step back: {shown(run['∂rnn'][-2])}. And so on, a factor at each step.",
+            ("backward", "rnn", 0): f"""
+                **{shown(run["∂rnn"][0])}** is all that reaches the signal. A weight that moved by this would not
+                move. The gradient has *vanished*: the RNN cannot learn what lies {end} steps back.
+            """,
+            ("backward", "gated", end - 1): f"One step back: {shown(run['∂gated'][-2])}, which is the forget gate.",
+            ("backward", "gated", 0): f"""
+                **{shown(run["∂gated"][0])}**, which is {shown(f)} to the power of {end}. Here a product of {end}
+                factors is no harm, for the gate sets each of them near 1.
+            """,
+            ("backward", "carousel", end - 1): "One step back: a sum hands on what it gets. The slope is 1.",
+            ("backward", "carousel", 0): f"""
+                **{shown(run["∂carousel"][0])}**, exactly. However long the sequence, the error goes round and round
+                unchanged. Hochreiter and Schmidhuber called it the *constant error carousel*.
+            """,
+        },
+        conclusion=f"""
+            **The whole of it in three lines.** A step back in time multiplies the message by a factor, and {end} steps
+            by {end} of them. What was left of a message of 1:
+
+            - `rnn`: the factor is the curve's slope times {shown(KEEP)}, never more than {shown(KEEP)}. Left:
+              **{shown(run["∂rnn"][0])}**.
+            - `gated`: the factor is the forget gate, {shown(f)}. Left: **{shown(run["∂gated"][0])}**.
+            - `carousel`: the factor is 1. Left: **{shown(run["∂carousel"][0])}**.
+
+            The carousel never loses anything, which lesson 4 showed to be too much of a good thing. The forget gate can
+            be near 1 while a thing matters, and shut when it is over.
+
+            [On to the second page](lesson_5_page_2.html): was this cooked up? Look at real cells with random weights.
+
+            ? Would a large weight help the RNN? Put 3 in the place of {shown(KEEP)}.
+            ! It does not: {shown(strong["∂rnn"][0])}. The state runs up to {shown(strong["rnn"][-1])}, where the curve is
+            flat: its slope is {shown(1 - strong["rnn"][-1] ** 2)}, and 3 times that is still far below 1. Where states
+            stay small, factors above 1 make the gradient *explode* instead. To hold it near 1 by a weight, over all
+            steps and states, is balancing on a needle. The gate does it by design.
+
+            ? What if the bias of the forget gate were 0 instead of {shown(BIAS)}?
+            ! The gate would stand at {shown(strong["forget_gate"][0])}, and {shown(strong["∂gated"][0])} would arrive:
+            no better than an RNN. That is why one starts training with a positive bias there.
+        """,
+    )
+
+
+def cells() -> GModule:
+    x, prev_rnn = nn.Identity()(), nn.Identity()()
+    prev_c, prev_h = nn.Identity()(), nn.Identity()()
+    rnn_h = rnn.create(1, HIDDEN)([x, prev_rnn])
+    lstm_cell = lstm.create(1, HIDDEN)([x, prev_c, prev_h])
+    lstm_c, lstm_h = lstm_cell.split(2)
+    from_rnn = nn.Linear(HIDDEN, 1)(rnn_h)
+    from_lstm = nn.Linear(HIDDEN, 1)(lstm_h)
+    answer = nn.CAddTable()([from_rnn, from_lstm])
+
+    annotate_nodes()
+    states = [rnn_h, lstm_c, lstm_h]
+    return GModule([x, prev_rnn, prev_c, prev_h], [*states, answer])
+
+
+def random_cells(forget: float) -> tuple[Recurrent, list[np.ndarray], dict[str, np.ndarray]]:
+    """Cells with random weights and this bias at the forget gate, an input, and the norms of gradients over time."""
+    seed(5)
+    cell = cells()
+    layer = cell.node("lstm_cell").module
+    layer.node("i2h").module.bias[HIDDEN : 2 * HIDDEN] += forget
+    network = Recurrent(cell)
+    xs = np.random.default_rng(5).normal(size=(LONG, 1, 1))
+    input = [xs, *np.zeros((3, 1, HIDDEN))]
+    network.forward(input)
+    network.backward(input, last(LONG))
+    norms = {name: np.linalg.norm(network.tape[name].grad_output[:, 0], axis=-1) for name in ("rnn_h", "lstm_c")}
+    return network, input, norms
+
+
+def real_cells() -> Walkthrough:
+    network, input, norms = random_cells(FORGET)
+    shut = random_cells(0.0)[2]
+    back = LONG - 2
+    share = {name: norm[0] / norm[back] for name, norm in norms.items()}
+    factor = {name: share[name] ** (1 / back) for name in share}
+    return walkthrough(
+        network,
+        input,
+        last(LONG),
+        depth=0,
+        over_time=[],
+        title="Lesson 5, page 2: Real cells, random weights",
+        introduction=f"""
+            No number here was chosen by hand. An RNN and an LSTM of {HIDDEN} units each, with random weights, read
+            {LONG} random numbers. Only the bias of the LSTM's forget gates was raised by {shown(FORGET)}, as one does
+            before training:
+
+            {code(cells)}
+
+            Each cell is folded into one box; it is the cells' *states* that matter here. Look at the chart **from the
+            last step alone**.
+        """,
+        notes={
+            ("backward", "rnn_h", 0): f"The message for the state has the size {shown(norms['rnn_h'][0])} here.",
+            ("backward", "lstm_cell", 0): f"""
+                The message for the cell state has the size {shown(norms["lstm_c"][0])} here.
+            """,
+        },
+        conclusion=f"""
+            **Measured in this run**, from t = {back} to t = 0: of the RNN's gradient the share {shown(share["rnn_h"])} is
+            left, which makes a factor of {shown(factor["rnn_h"])} a step. Of the gradient of the LSTM's cell state it
+            is {shown(share["lstm_c"])}, a factor of {shown(factor["lstm_c"])} a step. (The answer at the end is made of
+            `h` alone, so the message for `c` begins one step earlier.)
+
+            ? What would become of the LSTM without the raised bias?
+            ! The same run with the forget gates around a half leaves the share
+            {shown(shut["lstm_c"][0] / shut["lstm_c"][back])}. The LSTM is not magic: it *can* carry the error, if its gates
+            are open. Starting with open gates is how one lets it find that out.
+        """,
+    )
