@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
+from nodegraph.checkpointed_tape import CheckpointedTape
 from nodegraph.debug import mode
 from nodegraph.engine.store import ProgramStore
 from nodegraph.errors import ShapeError
@@ -62,6 +63,9 @@ class Recurrent(Module):
     compiled where the engine can, with pointwise modules fused; with `compiled` False, while the cell is watched, and
     while debug mode looks for NaN, all runs node by node. `tape` holds each node's values and gradients over time.
 
+    With `checkpointed` the values inside the cell are kept for about sqrt(steps) steps only, and computed once more in
+    backward: for long sequences, whose values would not fit into memory.
+
     `nn.Last` takes the last step of each sequence, `nn.Reverse` turns sequences round for a run that goes backwards.
     """
 
@@ -77,10 +81,12 @@ class Recurrent(Module):
         batch_first: bool = False,
         masked: bool = False,
         stateful: bool = False,
+        checkpointed: bool = False,
     ) -> None:
         self.cell, self.arguments, self.compiled, self.store = cell, ((), {}), compiled, ProgramStore()
         self.feedback, self.sequences = feedback, sequences
         self.batch_first, self.masked = flag(batch_first, "batch_first"), flag(masked, "masked")
+        self.checkpointed = flag(checkpointed, "checkpointed")
         self.stateful, self.kept_states = flag(stateful, "stateful"), None
         self._wire()
 
@@ -96,7 +102,7 @@ class Recurrent(Module):
         return [stage for stage in own if stage.places]
 
     @property
-    def tape(self) -> RecurrentTape | None:
+    def tape(self) -> RecurrentTape | CheckpointedTape | None:
         """The last run: `tape[node]` or `tape["name"]` has `output` and `grad_output`, stacked over time."""
         return self.saved
 
@@ -128,7 +134,7 @@ class Recurrent(Module):
         if self.masked:
             if len(xs[0]) < 2 or len({x[1:2] for x in xs}) != 1:
                 raise ShapeError("expected sequences of one batch where there is a mask")
-            check_mask_shape(mask, *xs[0][:2], self.batch_first)
+            check_mask_shape(mask, xs[0][0], xs[0][1], self.batch_first)
         at_a_step = [x[1:] for x in xs]
         states = self.wiring.state_shapes(at_a_step) if states is None else states
         return xs[0][0], self.wiring.cell_input(at_a_step, states)
@@ -157,7 +163,8 @@ class Recurrent(Module):
         store = self.store if self.compiled and not watched else None
         xs, states, mask = self._taken(input)
         states = self._first_states(xs) if states is None else states
-        self.saved = tape = RecurrentTape(self.run_wiring, len(xs[0]), store)
+        kind = CheckpointedTape if self.checkpointed else RecurrentTape
+        self.saved = tape = kind(self.run_wiring, len(xs[0]), store)
         if mask is None:
             sequences, final = tape.forward(xs, states)
         else:

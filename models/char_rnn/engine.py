@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from nodegraph.recurrent import Recurrent
 if TYPE_CHECKING:
     from nodegraph.models.char_rnn.training import CharacterModel
 
-States = list
+States = list[Any]
 
 
 class Engine:

@@ -24,7 +24,10 @@ CHAR_RNN_MODELS = ("lstm", "gru", "rnn")
 
 
 def save(
-    model: CharacterModel, path: str | os.PathLike[str], losses: np.ndarray | None = None, data: dict[str, Any] | None = None
+    model: CharacterModel,
+    path: str | os.PathLike[str],
+    losses: np.ndarray | None = None,
+    data: dict[str, Any] | None = None,
 ) -> pathlib.Path:
     """Write a character model with its vocabulary and options, in the format of the path's suffix; returns the path.
 

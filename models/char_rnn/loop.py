@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from tqdm import tqdm
 
+from nodegraph.engine import compiling
 from nodegraph.errors import ArgumentError, CheckpointError, TrainingStopped
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.contents import check_finite
@@ -56,7 +57,7 @@ def train(
     interval = 0.2 if sys.stderr.isatty() else 10
     start = trainer.iteration
     shown = {"mininterval": interval, "maxinterval": interval, "disable": not trainer.engine.main}
-    with tqdm(total=end, initial=start, unit="batch", **shown) as bar:
+    with tqdm(total=end, initial=start, unit="batch", **shown) as bar, compiling.announced(lambda: _compiles(bar)):
         say = say or (lambda text: bar.write(text, file=sys.stdout))
         say = say if trainer.engine.main else (lambda text: None)
         try:
@@ -167,7 +168,12 @@ def _show(bar: tqdm, trainer: Trainer, loss: float) -> None:
     if not rate and bar.format_dict["elapsed"] > 0:
         rate = (bar.n - bar.initial) / bar.format_dict["elapsed"]
     speed = f"{(rate or 0) * trainer.characters_per_iteration:,.0f} characters/s"
-    bar.set_postfix_str(f"loss {loss:.3f}, {_bits(loss):.2f} bits/char, {speed}", refresh=False)
+    compiled = f", {compiling.seconds():.0f} s of compiling" if compiling.seconds() >= 1 else ""
+    bar.set_postfix_str(f"loss {loss:.3f}, {_bits(loss):.2f} bits/char, {speed}{compiled}", refresh=False)
+
+
+def _compiles(bar: tqdm) -> None:
+    bar.set_postfix_str("compiling kernels, which are kept for the next time")
 
 
 def _sample_text(trainer: Trainer) -> str:

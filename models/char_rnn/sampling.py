@@ -44,12 +44,12 @@ def _characters(
     argmax: bool,
     generator: np.random.Generator,
 ) -> Iterator[str]:
-    decode, states = model.vocabulary.decoder(), model.zero_states(1)
+    decode, states, network = model.vocabulary.decoder(), model.zero_states(1), model.network.compile()
     n = len(model.vocabulary)
     log_probabilities = np.zeros((1, n))
     for index in prime:
         yield decode(index)
-        *states, log_probabilities = model.network.forward([np.array([index]), *states])
+        *states, log_probabilities = network.forward([np.array([index]), *states])
     for _ in range(length):
         if np.isnan(log_probabilities).any():
             raise NonFiniteError("the model gives probabilities that are no numbers: a parameter of it may be NaN")
@@ -60,4 +60,4 @@ def _characters(
                 weights = np.exp((log_probabilities[0].astype(float) - log_probabilities.max()) / temperature)
             index = int(generator.choice(n, p=weights / weights.sum()))
         yield decode(index)
-        *states, log_probabilities = model.network.forward([np.array([index]), *states])
+        *states, log_probabilities = network.forward([np.array([index]), *states])

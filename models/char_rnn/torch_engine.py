@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -101,7 +101,9 @@ class TorchEngine(Engine):
             total, following = self._run(self.module, x, targets, states)
         return self._mean(total, x), following
 
-    def _run(self, module: torch.nn.Module, x: np.ndarray, targets: np.ndarray, states: list[Tensor]) -> tuple:
+    def _run(
+        self, module: torch.nn.Module, x: np.ndarray, targets: np.ndarray, states: list[Tensor]
+    ) -> tuple[Any, ...]:
         """The sum of the losses of this process's rows, and their next states."""
         x, targets = (torch.tensor(part[:, self.rows], device=self.device) for part in (x, targets))
         log_probabilities, *following = module(x, *states)

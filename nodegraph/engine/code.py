@@ -26,7 +26,7 @@ class Code:
 
     def __init__(self) -> None:
         self.operations: list[tuple[str, tuple[Any, ...]]] = []
-        self._places: dict[tuple, Place] = {}
+        self._places: dict[tuple[Any, ...], Place] = {}
 
     def add(self, function: str, *arguments: Any) -> Any:
         """The place of an operation, or the number it comes to; an operation that is there already is not repeated."""
@@ -59,7 +59,12 @@ class Code:
         return isinstance(place, Place) and self.operations[place][0] in CONDITIONS | {"bitwise_and", "bitwise_or"}
 
     def times(self, gradient: Any, derivative: Any) -> Any:
-        """gradient x derivative, where the derivative may be a condition, true standing for 1."""
+        """gradient x derivative, where the derivative may be a condition, true standing for 1.
+
+        A number 0 stands for a gradient that there is not, which comes to 0 whatever it meets, be it NaN.
+        """
+        if _is(gradient, 0) or _is(derivative, 0):
+            return 0.0
         if self.is_condition(derivative):
             return self.add("where", derivative, gradient, 0.0)
         return self.add("multiply", gradient, derivative)
@@ -77,8 +82,6 @@ def _simplified(function: str, arguments: tuple[Any, ...]) -> Any:
             return b
         if _is(b, 1):
             return a
-        if _is(a, 0) or _is(b, 0):
-            return 0.0
     if function in ("add", "subtract") and _is(arguments[1], 0):
         return arguments[0]
     if function == "add" and _is(arguments[0], 0):

@@ -216,7 +216,7 @@ def sigmoid64(x):
     return 1 / (1 + np.exp(-x))
 
 
-FUNCTIONS: dict[np.dtype, dict[str, Callable]] = {
+FUNCTIONS: dict[np.dtype, dict[str, Callable[..., Any]]] = {
     np.dtype(np.float32): {
         "exp": exp32,
         "expm1": expm1_32,
@@ -239,7 +239,7 @@ FUNCTIONS: dict[np.dtype, dict[str, Callable]] = {
 """dtype -> name -> what a kernel calls. Those of float64 are the C library's, one element at a time."""
 
 
-def function(name: str, dtype: Any) -> Callable:
+def function(name: str, dtype: Any) -> Callable[..., Any]:
     """The function of one number of type `dtype`, float32 or float64, that a numba kernel may call for `name`.
 
     Raises ArgumentError where there is none.

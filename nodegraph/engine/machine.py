@@ -98,7 +98,7 @@ class _NumpySegment:
         self._slots = list(dict.fromkeys(slot for step in steps for slot, *_ in step.reach))
         self._times = times
         self._rings: list[Ring] = []
-        self._views: list[list[tuple]] = []
+        self._views: list[list[tuple[Any, ...]]] = []
 
     def over(self, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
         now = [rings[slot] for slot in self._slots]

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numba import types
 
-from nodegraph.engine import elementary, products, threads
+from nodegraph.engine import compiling, elementary, products, threads
 from nodegraph.engine.code import Place
 from nodegraph.engine.machine import PER_OPERATION, REUSED, Machine, work
 from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
@@ -27,7 +27,9 @@ INFIX = {
 }  # fmt: skip
 TEMPLATES = {
     "negative": "-{0}", "square": "{0} * {0}", "absolute": "abs({0})", "where": "{1} if {0} else {2}",
-    "maximum": "{0} if {0} >= {1} else ({1} if {1} == {1} else {1})", "sign": "np.sign({0})",
+    "sign": "np.sign({0})",
+    "maximum": "{0} if ({0} >= {1}) | ({0} != {0}) else {1}",
+    "minimum": "{0} if ({0} <= {1}) | ({0} != {0}) else {1}",
 }  # fmt: skip
 
 
@@ -67,7 +69,7 @@ class NumbaMachine(Machine):
             super().add_gradients_of_columns(module, indices, gradient, scale)
 
     def _add(
-        self, add: Callable, work: int, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float
+        self, add: Callable[..., Any], work: int, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float
     ) -> bool:
         """Share out the columns of the gradient; False where machine code cannot take the arrays or is not worth it."""
         if len(input) < REUSED or not _is_plain(module.grad_weight, self.dtype):
@@ -266,26 +268,32 @@ class _Writer:
         return f"np.{function}({', '.join(operands)})"
 
 
-_loaded: dict[str, Callable] = {}
+_loaded: dict[str, Callable[..., Any]] = {}
 
 
-def _compiled(source: str, arguments: list[Any]) -> Callable:
+def _compiled(source: str, arguments: list[Any]) -> Callable[..., Any]:
     """The function of a segment's source; the same source gives the same function, also from an earlier run's cache."""
     if source not in _loaded:
-        signature = (*[types.intp] * 6, *[types.int64[::1]] * 2, *arguments)
-        path = _written(source.replace("CACHE", "True"))
-        try:
-            _loaded[source] = _imported(path)
-            _loaded[source].compile(signature)
-        except Exception:
-            # Whatever is wrong with the files on disk, such as machine code of another version, must not matter.
-            names: dict[str, Any] = {}
-            exec(compile(source.replace("CACHE", "False"), "<segment>", "exec"), names)
-            _loaded[source] = names["segment"]
+        with compiling.measured():
+            _loaded[source] = _loaded_or_compiled(source, arguments)
     return _loaded[source]
 
 
-def _imported(path: pathlib.Path) -> Callable:
+def _loaded_or_compiled(source: str, arguments: list[Any]) -> Callable[..., Any]:
+    signature = (*[types.intp] * 6, *[types.int64[::1]] * 2, *arguments)
+    path = _written(source.replace("CACHE", "True"))
+    try:
+        function = _imported(path)
+        function.compile(signature)
+    except Exception:
+        # Whatever is wrong with the files on disk, such as machine code of another version, must not matter.
+        names: dict[str, Any] = {}
+        exec(compile(source.replace("CACHE", "False"), "<segment>", "exec"), names)
+        function = names["segment"]
+    return function
+
+
+def _imported(path: pathlib.Path) -> Callable[..., Any]:
     name = f"nodegraph_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
@@ -295,17 +303,18 @@ def _imported(path: pathlib.Path) -> Callable:
 
 def _written(source: str) -> pathlib.Path | None:
     """The file that holds the source, for numba to keep its machine code beside; None where nothing can be written."""
-    folder = pathlib.Path(os.environ.get("NODEGRAPH_CACHE") or pathlib.Path.home() / ".cache" / "nodegraph" / "kernels")
     digest = hashlib.sha256(source.encode())
     for module in (elementary, products):
         digest.update(pathlib.Path(module.__file__).read_bytes())
-    path = folder / f"segment_{digest.hexdigest()[:24]}.py"
     try:
+        own = os.environ.get("NODEGRAPH_CACHE")
+        folder = pathlib.Path(own) if own else pathlib.Path.home() / ".cache" / "nodegraph" / "kernels"
+        path = folder / f"segment_{digest.hexdigest()[:24]}.py"
         if not (path.exists() and path.read_text() == source):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
                 file.write(source)
             os.replace(file.name, path)
-    except OSError:
+    except (OSError, RuntimeError):  # The latter where there is no home folder.
         return None
     return path

@@ -10,7 +10,7 @@ from nodegraph import table
 from nodegraph.engine.plan import ModuleCall, Plan
 from nodegraph.engine.steps import Slot
 from nodegraph.nn.lookup import whole
-from nodegraph.nn.module import Call
+from nodegraph.nn.module import Call, accumulate_jointly, checked_grad_input
 from nodegraph.over_time import stack
 
 
@@ -55,9 +55,7 @@ class CallStep:
                 return
             call = Call(self.step.module, input, check=t < 2)
         except Exception as error:
-            for graph, node in reversed(self.step.nodes):
-                error = graph.error_at(error, node, input)
-            raise program.located(error, t)
+            raise program.located(self._named(error, input), t)
         self.calls.append(call)
         for base, leaf in zip(self.step.bases, table.leaves(call.output)):
             ring = program.rings.get(("base", base))
@@ -103,11 +101,10 @@ class CallStep:
         if not self.into:
             call.grad_output = grad_output
             return
-        graph, node = step.nodes[-1]
         try:
-            grad_input = graph.run_node_backward(call, grad_output, node)
+            grad_input = checked_grad_input(call, grad_output)
         except Exception as error:
-            raise program.located(error, t)
+            raise program.located(self._named(error, gradient=grad_output), t)
         for slot, elements, part in zip(self._slots, table.leaves(step.input), _leaves(step.input, grad_input)):
             if slot is not None:
                 array = program.rings[slot].at(t)
@@ -120,8 +117,22 @@ class CallStep:
         """Add to the parameters' gradients what the calls give."""
         if not self.differentiable:
             return
-        graph, node = self.step.nodes[-1]
-        graph.accumulate_node(self.calls, scale, node)
+        try:
+            accumulate_jointly(self.calls, scale)
+        except Exception as error:
+            raise self._named(error, gradient=self.calls[0].grad_output)
+
+    def _named(self, error: Exception, input: Any = None, gradient: Any = None) -> Exception:
+        """The error with the names of the module and of all that it is in."""
+        got = table.describe(input) if gradient is None else f"gradient {table.describe(gradient)}"
+        for owner, inner in reversed(self.step.within):
+            if isinstance(inner, int):
+                error = owner.at_child(error, inner, got)
+            elif gradient is None:
+                error = owner.error_at(error, inner, input)
+            else:
+                error = owner.error_of(inner, error, got)
+        return error
 
 
 def part_of(array: np.ndarray, shape: tuple[int, ...], offset: int, strides: tuple[int, ...]) -> np.ndarray:

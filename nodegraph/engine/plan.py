@@ -102,8 +102,8 @@ class ModuleCall:
     """A step: the call of a module, which gives the bases in `bases`; `input` is a table of parts of bases."""
 
     module: Module
-    nodes: list[tuple[Any, Node]]
-    """The graphs that the node is in, from the outermost, each with its node; they name it in an error."""
+    within: list[tuple[Any, Node | int]]
+    """The graphs and Sequentials it is in, from the outermost, each with its node or number; they name it in an error."""
     input: Any
     output: Any
     bases: list[int]
@@ -206,22 +206,22 @@ class Plan:
         real = leaf.dtype == self.dtype
         return self._new(Base("source", leaf.shape, (key[1],), key=key, real=real, differentiable=real))
 
-    def _value(self, module: Module, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+    def _value(self, module: Module, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         """What a module gives for stand-ins."""
         if path in self._calls:
-            return self._called(module, input, path, nodes)
+            return self._called(module, input, path, within)
         if module.made_of_nodes and not module.hooks:
-            return self._graph(module, input, path, nodes)
+            return self._graph(module, input, path, within)
         if type(module) is Sequential and module.modules:
             for i, inner in enumerate(module.modules):
-                input = self._value(inner, input, (*path, i), nodes)
+                input = self._value(inner, input, (*path, i), [*within, (module, i)])
             return input
         if isinstance(module, ViewModule) and type(module).update_grad_input in _VIEW_GRADIENTS:
             value = module.view(input)
-            return value if all(map(self._is_part, table.leaves(value))) else self._called(module, input, path, nodes)
+            return value if all(map(self._is_part, table.leaves(value))) else self._called(module, input, path, within)
         shape, leaves = module.output_shape(table.shape(input)), list(table.leaves(input))
         if not all(self.bases[self.base_of(leaf)].real for leaf in leaves):
-            return self._called(module, input, path, nodes)
+            return self._called(module, input, path, within)
         if type(module) is Linear and len(shape) <= 2 and module.weight.dtype == self.dtype:
             return self._computed("product", shape, path, module, leaves)
         if isinstance(module, Pointwise) and type(module).update_grad_input is Pointwise.update_grad_input:
@@ -239,7 +239,7 @@ class Plan:
             if module.train or module.stochastic_inference:
                 noise = self._new(Base("noise", shape, path, module, differentiable=False))
                 return self._computed("pointwise", shape, path, CMulTable(), [input, noise])
-        return self._called(module, input, path, nodes)
+        return self._called(module, input, path, within)
 
     def _computed(
         self, kind: str, shape: tuple[int, ...], path: tuple[int, ...], module: Module, operands: list[np.ndarray]
@@ -249,18 +249,18 @@ class Plan:
         )
         return self._new(Base(kind, shape, path, module, operands, differentiable=differentiable))
 
-    def _called(self, module: Module, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+    def _called(self, module: Module, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         shape = module.output_shape(table.shape(input))
         before = any(self.bases[self.base_of(leaf)].differentiable for leaf in table.leaves(input))
         differentiable = before or bool(module.parameters()[0]) or module.source
         first = len(self.bases)
         output = _map_shape(lambda s: self._new(Base("called", s, path, module, differentiable=differentiable)), shape)
         bases = list(range(first, len(self.bases)))
-        call = ModuleCall(module, nodes, input, output, bases, path[0])
+        call = ModuleCall(module, within, input, output, bases, path[0])
         self._calls_made.update(dict.fromkeys(bases, call))
         return output
 
-    def _graph(self, graph: Any, input: Any, path: tuple[int, ...], nodes: list[tuple[Any, Node]]) -> Any:
+    def _graph(self, graph: Any, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         graph.output_shape(table.shape(input))
         given = input if len(graph.inputs) > 1 else [input]
         values: list[Any] = []
@@ -270,7 +270,7 @@ class Plan:
                 value = given[graph.input_places.index(place)]
             else:
                 value = values[parents[0]] if len(parents) == 1 else [values[parent] for parent in parents]
-            values.append(self._value(node.module, value, (*path, place), [*nodes, (graph, node)]))
+            values.append(self._value(node.module, value, (*path, place), [*within, (graph, node)]))
         returned = [values[place] for place in graph.output_places]
         return returned[0] if len(returned) == 1 else returned
 

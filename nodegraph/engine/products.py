@@ -67,7 +67,7 @@ def lay_out(weight: np.ndarray, transposed: bool, bias: np.ndarray, into: np.nda
             into[panel, inner, j] = bias[panel * n + j]
 
 
-def _tile(rows: int, dtype: np.dtype) -> Callable:
+def _tile(rows: int, dtype: np.dtype) -> Callable[..., Any]:
     """An intrinsic for a tile of so many rows: c[r, :] = start[r, :] + sum over k of a[r, k] b[k, :].
 
     Addresses are in bytes, distances in elements.
@@ -76,7 +76,7 @@ def _tile(rows: int, dtype: np.dtype) -> Callable:
 
     @intrinsic
     def tile(context, a, a_stride, a_step, b, start, start_stride, c, c_stride, inner):  # type: ignore[no-untyped-def]
-        def generate(context: Any, builder: Any, signature: Any, arguments: tuple) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: tuple[Any, ...]) -> Any:
             a, a_stride, a_step, b, start, start_stride, c, c_stride, inner = arguments
             integer = inner.type
             number = ir.FloatType() if size == 4 else ir.DoubleType()
@@ -129,7 +129,7 @@ def _tile(rows: int, dtype: np.dtype) -> Callable:
 
 
 @cache
-def _tiles(dtype: np.dtype) -> Callable:
+def _tiles(dtype: np.dtype) -> Callable[..., Any]:
     """The function that computes any number of rows of one panel, in tiles of about equally many rows."""
     size = dtype.itemsize
     tile1, tile2, tile3, tile4, tile5, tile6 = (_tile(rows, dtype) for rows in range(1, MOST_ROWS + 1))
@@ -160,7 +160,7 @@ def _tiles(dtype: np.dtype) -> Callable:
 
 
 @cache
-def product(dtype: Any) -> Callable:
+def product(dtype: Any) -> Callable[..., Any]:
     """The function `multiply(r0, r1, a, offset, stride, panels, c, c_offset, c_stride, columns)` for a dtype.
 
     It computes rows r0 to r1 of c = a b + bias. Row r of `a` starts at offset + r x stride; so with `c`.
@@ -230,7 +230,7 @@ def add_columns(gradient, indices, scale, weight, bias, first, last):  # type: i
 
 
 @cache
-def product_of_few(dtype: Any) -> Callable:
+def product_of_few(dtype: Any) -> Callable[..., Any]:
     """The function `multiply_few` for a dtype: the same for so few rows that laying out the weight is not worth it.
 
     It takes the weight itself, which is `transposed` or not, and the bias, which may be empty.
@@ -260,7 +260,7 @@ def product_of_few(dtype: Any) -> Callable:
 
 
 @cache
-def outer_product(dtype: Any) -> Callable:
+def outer_product(dtype: Any) -> Callable[..., Any]:
     """The function `add(gradient, input, scale, weight, bias, first, last)` for a dtype: a Linear's gradients.
 
     To rows `first` to `last` of `weight` it adds scale x gradient' input, to those of `bias`, which may be empty, scale

@@ -247,7 +247,8 @@ class Program:
             for index in self.noise_bases:
                 base = self.plan.bases[index]
                 like = np.broadcast_to(np.zeros((), self.dtype), base.shape)
-                self.rings["base", index].array[t] = base.module.factor(like).reshape(-1)
+                base.module.saved = noise = base.module.factor(like)  # In `saved` one finds what was drawn last.
+                self.rings["base", index].array[t] = noise.reshape(-1)
 
     def _returned(self, elements: np.ndarray) -> np.ndarray:
         """Part of a base over all steps, in a view of its ring where that can be."""
@@ -293,7 +294,8 @@ class Program:
             total = self._outside_gradient(gradients, base)
             rings["outside gradient", base] = total
             if base in self.states:
-                rings["carried", ("outside gradient", base)] = Ring(np.append(total.array, 0 * total.array[:1], 0), 1)
+                after_last = np.zeros_like(total.array[:1])
+                rings["carried", ("outside gradient", base)] = Ring(np.append(total.array, after_last, 0), 1)
         for base, found in enumerate(self.plan.bases):
             if found.kind in ("product", "called") and found.differentiable and not self._is_summed(base):
                 rings["gradient", base] = rings[self.sources[base][0]]
@@ -385,7 +387,7 @@ class Program:
         """The rows of all steps that a product multiplied."""
         base, source = self.plan.bases[step.base], step.source
         inner, from_base = base.module.weight.shape[1], self.plan.bases[source.base]
-        if source.stride == from_base.columns == inner:
+        if source.stride == from_base.columns == inner and base.rows == from_base.rows:
             return self._over_time(source.base).reshape(self.steps * base.rows, inner)
         grids = self.rings["base", source.base].grids(self.steps, base.rows, inner, source.offset, source.stride)
         return np.concatenate(grids)

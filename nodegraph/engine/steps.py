@@ -25,7 +25,7 @@ class Ring:
 
     def __init__(self, array: np.ndarray, shift: int = 0) -> None:
         self.array, self.shift = array, shift
-        self.views: dict[tuple, list[np.ndarray]] = {}
+        self.views: dict[tuple[Any, ...], list[np.ndarray]] = {}
 
     def at(self, t: int) -> np.ndarray:
         return self.array[(t + self.shift) % len(self.array)]

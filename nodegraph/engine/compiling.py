@@ -1,0 +1,38 @@
+"""How long kernels take to compile, and who wants to know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_listeners: list[Callable[[], None]] = []
+_total = 0.0
+
+
+def seconds() -> float:
+    """How long this process has compiled so far; what an earlier one has compiled is taken from its cache."""
+    return _total
+
+
+@contextmanager
+def announced(say: Callable[[], None]) -> Iterator[None]:
+    """A context in which `say` is called whenever something is about to be compiled."""
+    _listeners.append(say)
+    try:
+        yield
+    finally:
+        _listeners.remove(say)
+
+
+@contextmanager
+def measured() -> Iterator[None]:
+    """The context of a compilation."""
+    global _total
+    for say in list(_listeners):
+        say()
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        _total += time.perf_counter() - start
