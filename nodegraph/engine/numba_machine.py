@@ -310,9 +310,9 @@ def _written(source: str) -> pathlib.Path | None:
         own = os.environ.get("NODEGRAPH_CACHE")
         folder = pathlib.Path(own) if own else pathlib.Path.home() / ".cache" / "nodegraph" / "kernels"
         path = folder / f"segment_{digest.hexdigest()[:24]}.py"
-        if not (path.exists() and path.read_text() == source):
+        if not (path.exists() and path.read_text(encoding="utf-8") == source):
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".tmp", delete=False) as file:
                 file.write(source)
             os.replace(file.name, path)
     except (OSError, RuntimeError):  # The latter where there is no home folder.

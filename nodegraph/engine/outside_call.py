@@ -98,7 +98,7 @@ class CallStep:
             return found.copy() if len(ring.array) < self.steps else found
 
         grad_output = table.map(gradient, call.output)
-        if not self.into:
+        if not self.into and not step.module.children():
             call.grad_output = grad_output
             return
         try:

@@ -103,7 +103,7 @@ class ModuleCall:
 
     module: Module
     within: list[tuple[Any, Node | int]]
-    """The graphs and Sequentials it is in, from the outermost, each with its node or number; they name it in an error."""
+    """The graphs and Sequentials it is in, from the outermost, each with its node or number there, to name errors."""
     input: Any
     output: Any
     bases: list[int]

@@ -55,6 +55,7 @@ class Program:
         self.parameter_bases = [i for i, base in bases if base.kind == "parameter"]
         self.noise_bases = [i for i, base in bases if base.kind == "noise"]
         self._returned_views: dict[int, Any] = {}
+        self._zeros: dict[int, np.ndarray] = {}
         self.giver = {base: call for call in self.calls.values() for base in call.step.bases}
         self._find_one_hot()
         self.contributions: dict[int, list[Slot]] = {i: [] for i in range(len(plan.bases))}
@@ -80,6 +81,8 @@ class Program:
         read |= {
             self.plan.base_of(leaf) for place in self.plan.returned for leaf in table.leaves(self.plan.values[place])
         }
+        products = [step for step in self.plan.steps if isinstance(step, Product)]
+        read |= {product.source.base for product in products if not self._takes_all(product)}
         for call in self.calls.values():
             if type(call.step.module) is OneHot and call.step.bases[0] not in read:
                 if len(self.plan.bases[call.step.bases[0]].shape) == 2:
@@ -238,9 +241,16 @@ class Program:
         elif ring is not None and leaf.nbytes <= COPIED:
             ring.array[...] = leaf.reshape(ring.array.shape)
         elif leaf.nbytes <= COPIED:
-            self.rings["base", index] = Ring(np.array(leaf.reshape(self.steps, -1)))
+            self.rings["base", index] = Ring(np.array(leaf.reshape(self.steps, -1), order="C"))
         else:
-            self.rings["base", index] = Ring(np.ascontiguousarray(leaf).reshape(self.steps, -1))
+            self._bind(("base", index), np.ascontiguousarray(leaf).reshape(self.steps, -1))
+
+    def _bind(self, slot: Slot, array: np.ndarray) -> Ring:
+        """Have a ring hold this array; the ring stays, and with it its views, if it holds it already."""
+        ring = self.rings.get(slot)
+        if ring is None or not _same_place(ring.array, array):
+            ring = self.rings[slot] = Ring(array)
+        return ring
 
     def _draw_noise(self) -> None:
         for t in range(self.steps if self.noise_bases else 0):
@@ -292,7 +302,6 @@ class Program:
         rings = self.rings
         for base in self.outside_readers:
             total = self._outside_gradient(gradients, base)
-            rings["outside gradient", base] = total
             if base in self.states:
                 after_last = np.zeros_like(total.array[:1])
                 rings["carried", ("outside gradient", base)] = Ring(np.append(total.array, after_last, 0), 1)
@@ -334,8 +343,10 @@ class Program:
                 )
                 target += part
         if total is None:
-            return Ring(np.zeros((self.steps if self._is_series(base) else 1, size), self.dtype))
-        return Ring(total)
+            total = self._zeros.setdefault(
+                base, np.zeros((self.steps if self._is_series(base) else 1, size), self.dtype)
+            )
+        return self._bind(("outside gradient", base), total)
 
     def _is_series(self, base: int) -> bool:
         """Whether the gradient of a base is read as a whole after the loop."""
@@ -383,11 +394,16 @@ class Program:
             except NodegraphError as error:
                 raise graph.error_of(graph.nodes[base.path[0]], error, "gradient " + table.describe(gradient))
 
+    def _takes_all(self, step: Product) -> bool:
+        """Whether a product multiplies each row of a base as a whole."""
+        base, read = self.plan.bases[step.base], self.plan.bases[step.source.base]
+        return step.source.stride == read.columns == base.module.weight.shape[1] and base.rows == read.rows
+
     def _input_of(self, step: Product) -> np.ndarray:
         """The rows of all steps that a product multiplied."""
         base, source = self.plan.bases[step.base], step.source
-        inner, from_base = base.module.weight.shape[1], self.plan.bases[source.base]
-        if source.stride == from_base.columns == inner and base.rows == from_base.rows:
+        inner = base.module.weight.shape[1]
+        if self._takes_all(step):
             return self._over_time(source.base).reshape(self.steps * base.rows, inner)
         grids = self.rings["base", source.base].grids(self.steps, base.rows, inner, source.offset, source.stride)
         return np.concatenate(grids)
@@ -396,6 +412,11 @@ class Program:
 def _as_shaped(shape: Any, leaves: Iterator[Any]) -> Any:
     """The leaves as a table of that shape."""
     return [_as_shaped(part, leaves) for part in shape] if isinstance(shape, list) else next(leaves)
+
+
+def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two contiguous arrays are the same memory, of the same shape and type."""
+    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.dtype == b.dtype
 
 
 def _pairs(value: Any, gradient: Any) -> Any:
