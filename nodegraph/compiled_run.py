@@ -43,7 +43,10 @@ class CompiledRun:
             gradients[place] = table.add(gradients.get(place), part)
         given = {place: _as_step(part) for place, part in gradients.items() if part is not None}
         found = self.program.backward(given, _as_it_is)
-        inputs = [table.map(_owned, found["input", place]) for place in self._input_places]
+        inputs = [
+            table.fill(table.map(_owned, found["input", place]), value)
+            for place, value in zip(self._input_places, self.input)
+        ]
         return inputs if len(inputs) > 1 else inputs[0]
 
     def accumulate(self, scale: float) -> None:

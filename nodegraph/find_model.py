@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pathlib
 import sys
 import types
@@ -28,6 +29,9 @@ from nodegraph.recurrent import Recurrent
 CELLS = {"lstm-cell": lstm.create, **variants.CELLS, "child-sum-tree-lstm": variants.child_sum_tree_lstm}
 NAMES = (*(name for name in MODELS if name not in CELLS), *CELLS)
 WAYS = f"a model is one of {', '.join(NAMES)}, a checkpoint, a .t7 file, or file.py:function"
+LONGEST = 300
+"""The most characters that are told of what an exception in the user's file says."""
+
 SIZES = {"input_size": 65, "rnn_size": 128, "num_layers": 2}
 
 
@@ -83,7 +87,7 @@ def find_model(text: str, **sizes: int | None) -> FoundModel:
     path = pathlib.Path(text)
     if path.suffix == ".py":
         raise ArgumentError(f"say which function of {text} makes the model, as in {text}:make")
-    if path.is_file():
+    if os.path.isfile(path):  # which, unlike pathlib's, is False for what can be no name of a file
         return _checkpoint(path)
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
@@ -130,7 +134,7 @@ def _character_shapes(states: int, rnn_size: int) -> list[tuple[int, ...]]:
 
 
 def _from_file(path: pathlib.Path, name: str) -> FoundModel:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ArgumentError(f"there is no file {path}")
     with _imports_from(path.parent):
         content = vars(_execute(path))
@@ -146,12 +150,13 @@ def _from_file(path: pathlib.Path, name: str) -> FoundModel:
 @contextmanager
 def _imports_from(folder: pathlib.Path) -> Iterator[None]:
     """Let the user's file import what lies beside it, as if Python ran it."""
-    before = list(sys.path)
-    sys.path.insert(0, str(folder.absolute()))
+    places, before = sys.path, list(sys.path)
+    places.insert(0, str(folder.absolute()))
     try:
         yield
     finally:
-        sys.path[:] = before
+        places[:] = before
+        sys.path = places
 
 
 def _execute(path: pathlib.Path) -> types.ModuleType:
@@ -161,7 +166,9 @@ def _execute(path: pathlib.Path) -> types.ModuleType:
     sys.modules[module.__name__] = module
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file of the user's may raise anything, SystemExit, too
         raise ArgumentError(f"{path} cannot be imported: {_said(error, path)}") from error
     return module
 
@@ -179,7 +186,9 @@ def _call(function: Any, what: str, path: pathlib.Path) -> Module:
         raise ArgumentError(f"{what} must be callable without arguments: {error}") from error
     try:
         model = function()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file of the user's may raise anything, SystemExit, too
         raise ArgumentError(f"{what} failed: {_said(error, path)}") from error
     if isinstance(model, Node):
         raise ArgumentError(f"{what} returned a node; close the graph with GModule(inputs, outputs) and return that")
@@ -197,7 +206,11 @@ def _said(error: BaseException, path: pathlib.Path) -> str:
         if pathlib.Path(traceback.tb_frame.f_code.co_filename) == path:
             line = traceback.tb_lineno
         traceback = traceback.tb_next
-    message = getattr(error, "msg", None) or str(error)
+    try:
+        message = " ".join(str(getattr(error, "msg", None) or error).split())
+    except Exception:  # an exception of the user's own that cannot even say what it is
+        message = ""
+    message = message if len(message) <= LONGEST else message[:LONGEST] + "..."
     return f"{type(error).__name__}{f': {message}' if message else ''}" + (f" (line {line})" if line else "")
 
 

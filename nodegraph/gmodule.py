@@ -14,9 +14,9 @@ from nodegraph import table
 from nodegraph.compiled_run import CompiledRun
 from nodegraph.debug import mode
 from nodegraph.engine.store import ProgramStore
-from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError, StateError
+from nodegraph.errors import ArgumentError, InputError, NodegraphError, StateError
 from nodegraph.graph import forward_graph, forward_order
-from nodegraph.nn.module import Call, Module, accumulate_jointly, locate
+from nodegraph.nn.module import Call, Module, accumulate_jointly, checked_grad_input, locate
 from nodegraph.node import Node, as_nodes, short_place, user_line
 from nodegraph.tape import Tape
 
@@ -184,7 +184,7 @@ class GModule(Module):
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
         run = self.ran()
-        if isinstance(run, CompiledRun) and mode.stop_at_nan:
+        if isinstance(run, CompiledRun) and (mode.stop_at_nan or self.hooks):
             with suppress(StateError):
                 run = self.saved = run.tape(self)  # Only node by node one sees where a NaN comes up.
         compiled = isinstance(run, CompiledRun)
@@ -211,10 +211,7 @@ class GModule(Module):
     def run_node_backward(self, call: Call, grad_output: Any, node: Node) -> Any:
         """The gradient of a node's input; an error names the node."""
         try:
-            grad_input = call.update_grad_input(grad_output)
-            if not table.fits(grad_input, call.input):
-                expected, got = table.describe(call.input), table.describe(grad_input)
-                raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
+            grad_input = checked_grad_input(call, grad_output)
         except Exception as error:
             raise self.error_of(node, error, "gradient " + table.describe(grad_output))
         if self.hooks:
@@ -292,7 +289,7 @@ class GModule(Module):
         places = zip(self.nodes, self.parent_places)
         records = [(node.module, parents, node.part, node.annotations, node.where) for node, parents in places]
         ends = {"inputs": self.input_places, "outputs": self.output_places}
-        return {**state, **ends, "nodes": records, "hooks": []}
+        return {**state, **ends, "nodes": records, "hooks": [], "store": self.store and ProgramStore()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import pathlib
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from nodegraph.errors import ArgumentError, DataError
+from nodegraph.errors import ArgumentError, CheckpointError, DataError
+from nodegraph.io.writing import write_whole
 
 SMOOTHING = 0.98
+
+LONGEST = 300
+"""The most characters that are told of what is wrong in a line of a file."""
 
 
 class History:
@@ -46,11 +52,13 @@ class History:
         """Note what was measured at an iteration; a quantity that was noted there before is replaced."""
         if not isinstance(iteration, Integral):
             raise ArgumentError(f"an iteration is a whole number, got {iteration!r}")
+        if not -(2**63) <= iteration < 2**63:
+            raise ArgumentError("an iteration is a number of at most 63 bits")
         for name, value in values.items():
             try:
                 self._values.setdefault(name, {})[int(iteration)] = float(value)
             except (TypeError, ValueError):
-                raise ArgumentError(f"{name} at iteration {iteration} must be a number, got {value!r}") from None
+                raise ArgumentError(f"{name} at iteration {iteration} must be a number, got {reprlib.repr(value)}") from None
 
     @property
     def names(self) -> list[str]:
@@ -113,12 +121,12 @@ def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> p
         for i in sorted({i for values in of_run.values() for i in values}):
             cells = [of_run[name].get(i, "") if name in of_run else "" for name in names]
             lines.append([*([run] if named else []), i, *cells])
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
     try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(lines)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
+        return write_whole(path, text.getvalue().encode())
+    except CheckpointError as error:
+        raise DataError(str(error)) from error
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, History]:
@@ -145,5 +153,5 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, History]:
         except KeyError:
             raise DataError(f"{path}, line {number}: there is no iteration") from None
         except ValueError as error:
-            raise DataError(f"{path}, line {number}: {error}") from None
+            raise DataError(f"{path}, line {number}: {' '.join(str(error).split())[:LONGEST]}") from None
     return histories

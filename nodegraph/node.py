@@ -45,6 +45,7 @@ class Node:
 
     @property
     def name(self) -> str | None:
+        """The name that `annotate` gave, or None."""
         return self.annotations.get("name")
 
     @property

@@ -10,7 +10,7 @@ from nodegraph import table
 from nodegraph.checkpointed_tape import CheckpointedTape
 from nodegraph.debug import mode
 from nodegraph.engine.store import ProgramStore
-from nodegraph.errors import ShapeError
+from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.gmodule import GModule, parts_for
 from nodegraph.masked_cell import held, masked_wiring, masks_like, selected
 from nodegraph.nn.module import Module
@@ -83,7 +83,7 @@ class Recurrent(Module):
         stateful: bool = False,
         checkpointed: bool = False,
     ) -> None:
-        self.cell, self.arguments, self.compiled, self.store = cell, ((), {}), compiled, ProgramStore()
+        self.cell, self.arguments, self.compiled = cell, ((), {}), compiled
         self.feedback, self.sequences = feedback, sequences
         self.batch_first, self.masked = flag(batch_first, "batch_first"), flag(masked, "masked")
         self.checkpointed = flag(checkpointed, "checkpointed")
@@ -91,6 +91,7 @@ class Recurrent(Module):
         self._wire()
 
     def _wire(self) -> None:
+        self.store = ProgramStore()
         self.wiring = Wiring(self.cell, self.feedback, self.sequences)
         self.run_wiring = masked_wiring(self.wiring) if self.masked else self.wiring
 
@@ -179,7 +180,8 @@ class Recurrent(Module):
         """The sequences, the states or None, and which steps count or None; the steps first."""
         xs, states, mask = self.wiring.given(input, self.masked)
         xs = self._turned(xs)
-        return xs, states, None if mask is None else valid_steps(mask, *xs[0].shape[:2], self.batch_first)
+        steps, batch = xs[0].shape[:2]
+        return xs, states, None if mask is None else valid_steps(mask, steps, batch, self.batch_first)
 
     def _first_states(self, xs: list[np.ndarray]) -> list[Any]:
         """The states to begin with where none are given."""
@@ -217,13 +219,16 @@ class Recurrent(Module):
     # The module as a whole
 
     def replace(self, function: Any) -> Module:
-        self.cell = self.cell.replace(function)
+        cell = self.cell.replace(function)
+        if not isinstance(cell, GModule):
+            raise ArgumentError(f"Recurrent: replace's function must give a GModule for its cell, gave {cell!r}")
+        self.cell = cell
         self._wire()
         return function(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("wiring", "run_wiring")}
+        return {name: value for name, value in state.items() if name not in ("wiring", "run_wiring", "store")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -23,7 +23,7 @@ from nodegraph.replay import replayed
 from nodegraph.schedule import Stage
 
 if TYPE_CHECKING:
-    from nodegraph.recurrent import Wiring
+    from nodegraph.recurrent_wiring import Wiring
 
 
 class RecurrentTape:
@@ -156,7 +156,11 @@ class RecurrentTape:
         """Run a node at step t, or once for all; every later step has the shapes of the second."""
         node = self.nodes[place]
         try:
-            return Call(node.module, value, check=t is None or t < 2)
+            call = Call(node.module, value, check=t is None or t < 2)
+            for forward, _ in self.cell.hooks:
+                if forward:
+                    forward(node, call)
+            return call
         except Exception as error:
             raise self.at_step(self.cell.error_at(error, node, value), t)
 
@@ -167,7 +171,7 @@ class RecurrentTape:
 
     def backward(self, sequences: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
         """The gradients of the sequence inputs and of the initial states, for those of what forward gave."""
-        if mode.stop_at_nan and self.programs:
+        if (mode.stop_at_nan or self.cell.hooks) and self.programs:
             with suppress(StateError):
                 self.__dict__.update(self._replayed().__dict__)  # Only node by node one sees where a NaN comes up.
         self.given = sequences, states
@@ -209,7 +213,8 @@ class RecurrentTape:
         calls, gradient = self.calls[place], self.gradients[place]
         if place in self.constant:
             return
-        if isinstance(calls, Call) and self.parents[place] and self.constant.issuperset(self.parents[place]):
+        parents, alone = self.parents[place], not self.nodes[place].module.children()
+        if isinstance(calls, Call) and parents and self.constant.issuperset(parents) and alone:
             calls.grad_output = merge(gradient.stacked(self.values[place]))
         elif isinstance(calls, Call):
             whole = self._grad_input(place, calls, merge(gradient.stacked(self.values[place])), None)

@@ -24,5 +24,5 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return type(self)(ufunc.__name__, inputs) if method == "__call__" and not options else NotImplemented
 
-    def __array_function__(self, function: Callable, types: Any, arguments: Any, options: Any) -> Any:
+    def __array_function__(self, function: Callable[..., Any], types: Any, arguments: Any, options: Any) -> Any:
         return type(self)(function.__name__, tuple(arguments)) if not options else NotImplemented

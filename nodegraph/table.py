@@ -45,8 +45,10 @@ def leaves(value: Any) -> Iterator[Any]:
 def as_value(value: Any) -> Any:
     """The value with numbers as arrays; anything but real numbers, in arrays or tables of them, is refused.
 
-    Integers of fewer than 64 bits, such as the bytes of an image, become int64: else a sum of them would overflow, and
-    NumPy would take their exponential in float16. Booleans, which are masks, stay what they are.
+    Arrays of float64, float32, int64 and booleans, which are masks, stay what they are. Other whole numbers, such as
+    the bytes of an image, become int64: else a sum of them would overflow, and NumPy would take their exponential in
+    float16. Other floats become the smaller of float32 and float64 that holds them, or float64. An array of a subclass
+    becomes a plain one; a masked array, which would lose its mask, is refused.
 
     >>> as_value(np.array([200, 100], np.uint8)) * 2
     array([400, 200])
@@ -54,12 +56,26 @@ def as_value(value: Any) -> Any:
     if is_table(value):
         return [as_value(part) for part in value]
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "fiub":
-            raise InputError(f"expected an array of real numbers, got one of {value.dtype}")
-        return value.astype(np.int64) if value.dtype.kind in "iu" and value.dtype.itemsize < 8 else value
+        return value if type(value) is np.ndarray and value.dtype in _KEPT else _plain(value)
     if isinstance(value, (int, float, np.generic)):
         return as_value(np.asarray(value))
     raise InputError(f"expected a NumPy array or a list of them, got {type(value).__name__}")
+
+
+_KEPT = {np.dtype(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)}
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array as one of the types that are kept, and of no subclass."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind not in "fiub":
+        raise InputError(f"expected an array of real numbers, got one of {array.dtype}")
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError("expected an array without a mask: fill it, or give the mask as an input of its own")
+    if kind == "u" and (array > np.iinfo(np.int64).max).any():
+        raise InputError(f"expected whole numbers below 2**63, found {array.max()}")
+    single = np.float32 if size <= 4 else np.float64
+    return np.asarray(array).astype({"f": single, "b": bool}.get(kind, np.int64), copy=False)
 
 
 def shape(value: Any) -> Any:

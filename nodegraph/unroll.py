@@ -9,7 +9,7 @@ from nodegraph.gmodule import GModule
 from nodegraph.nn.tables import JustTable, SelectTable, SplitTable, StackTable
 from nodegraph.nn.view import Identity
 from nodegraph.node import Node
-from nodegraph.recurrent import Wiring
+from nodegraph.recurrent_wiring import Wiring
 
 
 def unroll(

@@ -237,3 +237,11 @@ def test_a_recurrent_inside_a_cell():
 def test_unroll_needs_a_number_of_steps(steps):
     with pytest.raises(ArgumentError, match="positive whole number"):
         unroll(elman(), steps)
+
+
+def test_a_cell_can_be_replaced_by_a_graph_alone():
+    network = Recurrent(elman())
+    cell = network.cell
+    with pytest.raises(ArgumentError, match="must give a GModule for its cell, gave Identity"):
+        network.replace(lambda module: nn.Identity() if module is cell else module)
+    assert network.cell is cell and network.replace(lambda module: module) is network

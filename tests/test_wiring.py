@@ -161,6 +161,13 @@ def test_forgotten_input():
         GModule([x], [nn.CAddTable()([x, h])])
 
 
+@pytest.mark.parametrize("make", [lambda: nn.SpatialZeroPadding(1), lambda: nn.Convert("chw", "hwc")])
+def test_forgotten_input_of_a_module_with_settings(make):
+    x, h = nn.Identity()(), make()()
+    with pytest.raises(WiringError, match="has no parents, and it is missing among the graph's inputs"):
+        GModule([x], [nn.JoinTable(1)([x, h])])
+
+
 def test_dangling_node():
     x = nn.Identity()()
     h = nn.Linear(20, 10)(x)

@@ -192,7 +192,7 @@ class Placing(Boxes):
             return outlet if same else with_shape(outlet, self.output_shape(module, inlet, run))
         return self.branches(module, inlet, place, run, runs)
 
-    def branches(self, module: Container, inlet: Outlet, place: Place, run: Run | None, runs: list) -> Outlet:
+    def branches(self, module: Container, inlet: Outlet, place: Place, run: Run | None, runs: list[Any]) -> Outlet:
         """Modules side by side, and what joins their outputs where they are joined."""
         n = len(module)
         if isinstance(module, nn.Parallel):

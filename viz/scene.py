@@ -38,7 +38,7 @@ class Box:
     equation: list[str] = field(default_factory=list)
     description: str = ""
     shape: Any = None
-    parameters: dict[tuple, np.ndarray] = field(default_factory=dict)
+    parameters: dict[tuple[Any, ...], np.ndarray] = field(default_factory=dict)
     note: str = ""
     values: list[tuple[str, bool]] = field(default_factory=list)
     problem: list[str] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Scene:
 
     def tag_shared_weights(self) -> None:
         """Give boxes that hold the same parameters the same letter, and mark all but the first of them."""
-        holders: dict[tuple, list[Box]] = {}
+        holders: dict[tuple[Any, ...], list[Box]] = {}
         for box in self.boxes:
             for key in box.parameters:
                 holders.setdefault(key, []).append(box)

@@ -103,7 +103,7 @@ class Walk:
     """One way through a model, which remembers where each parameter came first."""
 
     def __init__(self) -> None:
-        self.first: dict[tuple, str] = {}
+        self.first: dict[tuple[Any, ...], str] = {}
 
     def rows(self, name: str, module: Module, calls: list[ShapeCall], depth: int, times: int) -> Iterator[Row]:
         """The rows of a module and of those inside, for its calls in one forward, which happens `times` times."""

@@ -25,7 +25,7 @@ def finished(svg: str) -> str:
     browsers would show instead of the tooltips; coordinates are cut to a tenth of a point.
     """
 
-    def label(match: re.Match) -> str:
+    def label(match: re.Match[str]) -> str:
         xs = [float(point.split(",")[0]) for point in re.search(r'points="([^"]*)"', match[0])[1].split()]
         middle = f'text-anchor="middle" x="{(min(xs) + max(xs)) / 2:.2f}"'
         return START.sub(middle, match[2])

@@ -44,7 +44,8 @@ class Engine:
         # so that grad_clip means the same.
         grad_rows = (grad_rows * len(x)).reshape(*x.shape, -1)
         self.recurrent.backward([x, *states], [grad_rows, *[None] * len(states)])
-        norm = float(np.linalg.norm(self.gradients))
+        with np.errstate(over="ignore"):  # what goes wrong the loss tells
+            norm = float(np.linalg.norm(self.gradients))
         optim.clip_gradients(self.gradients, self.options.grad_clip)
         self.optimizer.step()
         return loss, norm, following

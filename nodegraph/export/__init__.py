@@ -6,9 +6,14 @@ A framework is imported when one of its functions is asked for, and not before.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import ExportError
+
+if TYPE_CHECKING:
+    from nodegraph.export.onnx import to_onnx as to_onnx
+    from nodegraph.export.torch import load_torch as load_torch
+    from nodegraph.export.torch import to_torch as to_torch
 
 HOMES = {"to_torch": "torch", "load_torch": "torch", "to_onnx": "onnx"}
 """Function -> the module of this package that has it."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import reprlib
 import tempfile
 from typing import Any
 
@@ -89,7 +90,8 @@ def load_state(module: Module, arrays: dict[str, np.ndarray]) -> None:
     state = state_of(module)
     missing, unknown = sorted(state.keys() - arrays.keys()), sorted(arrays.keys() - state.keys())
     if missing or unknown:
-        raise CheckpointError(f"the parameters do not fit the model: missing {missing}, unknown {unknown}")
+        found = f"missing {reprlib.repr(missing)}, unknown {reprlib.repr(unknown)}"
+        raise CheckpointError(f"the parameters do not fit the model: {found}")
     for name, array in state.items():
         if arrays[name].shape != array.shape:
             raise CheckpointError(f"parameter {name} has shape {arrays[name].shape}, the model's has {array.shape}")

@@ -17,6 +17,7 @@ class SpatialAdaptive(Planewise):
         self.counts = size(h, "h"), size(w, "w")
 
     def adaptive_windows(self, sizes: tuple[int, ...]) -> list[AxisWindows]:
+        """The windows along each axis of planes of these sizes."""
         return [adaptive(name, n, count) for name, n, count in zip(self.axis_names, sizes, self.counts)]
 
     def resized(self, sizes: tuple[int, ...]) -> tuple[int, ...]:

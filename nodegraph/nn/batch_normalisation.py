@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.parametric import size, times
 from nodegraph.nn.module import Module
 from nodegraph.nn.normalisation import epsilon
+from nodegraph.nn.parametric import size, times
 from nodegraph.nn.pointwise import flag, number
 from nodegraph.random import generator
 

@@ -30,6 +30,7 @@ class ClassCriterion(Criterion):
         self.check_classes(shape[1])
 
     def check_classes(self, n: int) -> None:
+        """ShapeError unless there may be so many classes."""
         if self.weights is not None and self.weights.size != n:
             raise ShapeError(f"expected {self.weights.size} classes, as many as there are weights")
 
@@ -94,6 +95,7 @@ class ClassNLLCriterion(ClassCriterion):
         return x, (classes, shares)
 
     def log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """The logarithms of the probabilities that the input stands for."""
         return x
 
     def update_output(self, input: np.ndarray, target: tuple[np.ndarray, np.ndarray]) -> float:

@@ -111,6 +111,7 @@ class Component:
             child.convert_arrays(convert)
 
     def convert_own_arrays(self, convert: Callable[[Any], Any]) -> None:
+        """Put `convert(value)` in the place of each attribute's value, here and not inside."""
         self.clear_own_state()
         for name, value in vars(self).items():
             if name != "arguments":
@@ -131,6 +132,7 @@ class Component:
         return self.apply(lambda module: module.clear_own_state())
 
     def clear_own_state(self) -> None:
+        """Forget what the last run left, here and not inside."""
         for name in RUN_STATE:
             setattr(self, name, None)
 

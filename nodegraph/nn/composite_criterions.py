@@ -43,6 +43,7 @@ class CompositeCriterion(Criterion):
 
     @property
     def takes_target(self) -> bool:
+        """Whether any of the criterions takes a target."""
         return any(criterion.takes_target for criterion in self.criterions)
 
     def ready(self, input: Any, target: Any) -> tuple[Any, Any]:
@@ -168,6 +169,7 @@ class ModuleCriterion(Criterion):
 
     @property
     def takes_target(self) -> bool:
+        """Whether the criterion inside takes a target."""
         return self.criterion.takes_target
 
     def children(self) -> list[Any]:

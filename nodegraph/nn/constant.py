@@ -84,15 +84,15 @@ class Parameters(Module):
         uniform(self.weight, default if std is None else math.sqrt(3) * number(std, "std"))
         return self
 
-    def update_output(self, input: list) -> np.ndarray:
+    def update_output(self, input: list[Any]) -> np.ndarray:
         weight = self.weight.view()
         weight.flags.writeable = False
         return weight
 
-    def update_grad_input(self, input: list, grad_output: np.ndarray) -> list:
+    def update_grad_input(self, input: list[Any], grad_output: np.ndarray) -> list[Any]:
         return []
 
-    def acc_grad_parameters(self, input: list, grad_output: np.ndarray, scale: float = 1.0) -> None:
+    def acc_grad_parameters(self, input: list[Any], grad_output: np.ndarray, scale: float = 1.0) -> None:
         self.grad_weight += grad_output if scale == 1 else scale * grad_output
 
     def output_shape(self, shape: Any) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ class Container(Module):
         try:
             return Call(self.module_for(i), input)
         except Exception as error:
-            raise self._at_child(error, i, table.describe(input))
+            raise self.at_child(error, i, table.describe(input))
 
     def back(self, i: int, grad_output: Any) -> Any:
         """The gradient of the input of call `i`; an error says which module it was."""
@@ -92,7 +92,7 @@ class Container(Module):
                 raise ShapeError(f"its gradient has shape {got}, not that of its input, {expected}")
             return gradient
         except Exception as error:
-            raise self._at_child(error, i, f"gradient {table.describe(grad_output)}")
+            raise self.at_child(error, i, f"gradient {table.describe(grad_output)}")
 
     def child_shape(self, i: int, shape: Any) -> Any:
         """The output's shape of module `i`; an error says which one it was."""
@@ -101,9 +101,10 @@ class Container(Module):
         except NotImplementedError:
             raise
         except Exception as error:
-            raise self._at_child(error, i, table.describe_shape(shape))
+            raise self.at_child(error, i, table.describe_shape(shape))
 
-    def _at_child(self, error: Exception, i: int, got: str) -> NodegraphError:
+    def at_child(self, error: Exception, i: int, got: str) -> NodegraphError:
+        """The error to raise instead, with module `i` named."""
         return locate(error, f"{self.module_for(i).describe()}, module {i} of {self.describe()},", got)
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:

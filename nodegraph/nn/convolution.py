@@ -38,13 +38,16 @@ class Convolution(Parametric):
         self.reset()
 
     def weight_shape(self) -> tuple[int, ...]:
+        """The shape of the weight."""
         return (self.n_output_plane, self.n_input_plane, *self.windows.kernel)
 
     def bias_shape(self) -> tuple[int, ...]:
+        """The shape of the bias."""
         return (self.n_output_plane,)
 
     @property
     def groups(self) -> int:
+        """How many groups of planes there are, none of which sees the others."""
         return self.n_input_plane if self.plane_by_plane else 1
 
     def fan_in(self) -> int:
@@ -59,15 +62,19 @@ class Convolution(Parametric):
     # The weight as a matrix, the bias as an array to add to the output planes
 
     def matrix(self) -> np.ndarray:
+        """The weight as (groups, out, in x kernel)."""
         return self.weight.reshape(self.groups, len(self.weight) // self.groups, -1)
 
     def weight_gradient(self, gradient: np.ndarray) -> np.ndarray:
+        """The gradient of the weight, for that of the matrix."""
         return gradient
 
     def plane_bias(self) -> np.ndarray:
+        """The bias in a shape that can be added to the output planes."""
         return self.bias.reshape(-1, *[1] * len(self.axes))
 
     def bias_gradient(self, values: np.ndarray) -> np.ndarray:
+        """The gradient of the bias, for that of the output planes."""
         return values.sum((0, *range(2, values.ndim)))
 
     # The computation
@@ -84,6 +91,7 @@ class Convolution(Parametric):
         self.add_gradients(self.windows.correlation(self.planes(input), values, self.groups), values, scale)
 
     def add_bias(self, output: np.ndarray) -> np.ndarray:
+        """The output with the bias added in place, where there is one."""
         if self.bias is not None:
             output += self.plane_bias()
         return output
@@ -121,9 +129,11 @@ class Convolution(Parametric):
         return shape[-1 - n : -1] if self.features_last else shape[-n:]
 
     def takes_planes(self, n: int) -> bool:
+        """Whether the input may have so many planes."""
         return n == self.n_input_plane
 
     def output_planes(self) -> int:
+        """How many planes the output has."""
         return self.n_output_plane
 
     def shape_like(self, shape: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -161,6 +171,7 @@ class FullConvolution(Convolution):
         return (self.n_input_plane, self.n_output_plane, *self.windows.kernel)
 
     def output_sizes(self, sizes: tuple[int, ...], target: tuple[int, ...] | None) -> tuple[int, ...]:
+        """The sizes of the output planes, for those of the input's and the target's shape, if there is one."""
         adjustment = self.adjustment
         if target is not None:
             remainders = zip(target[-len(self.axes) :], self.windows.sizes((1,) * len(self.axes)), self.windows.stride)

@@ -52,9 +52,11 @@ class Criterion(Component):
     # The loss and its derivative
 
     def update_output(self, input: Any, target: Any) -> float:
+        """The loss, for input and target as `prepare` gives them."""
         raise NotImplementedError(f"{type(self).__name__} defines no update_output")
 
     def update_grad_input(self, input: Any, target: Any) -> Any:
+        """The gradient of the loss with respect to the input, for input and target as `prepare` gives them."""
         raise NotImplementedError(f"{type(self).__name__} defines no update_grad_input")
 
     def check(self, shape: Any, target_shape: Any) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import InputError
 from nodegraph.nn.decorator import Decorator
-from nodegraph.nn.parametric import size
 from nodegraph.nn.module import Module
+from nodegraph.nn.parametric import size
 from nodegraph.nn.regularisation import PassThrough
 
 

@@ -80,6 +80,7 @@ class Euclidean(VectorMap):
         return input[..., None] - self.weight
 
     def weighted(self, offsets: np.ndarray) -> np.ndarray:
+        """The offsets from the centres as they are measured."""
         return offsets
 
     def pull(self, input: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
@@ -219,9 +220,9 @@ class Kmeans(Parametric):
         self.cluster_sample_count = np.zeros(self.k)
         self.reset()
 
-    def reset(self, bound: float = 1.0) -> Kmeans:
-        """Draw the centres from the uniform distribution on +-bound."""
-        uniform(self.weight, bound)
+    def reset(self, bound: float | None = None) -> Kmeans:
+        """Draw the centres from the uniform distribution on +-bound, on +-1 by default."""
+        uniform(self.weight, 1 if bound is None else bound)
         return self
 
     def init_random(self, input: np.ndarray) -> Kmeans:

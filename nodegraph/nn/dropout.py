@@ -22,6 +22,7 @@ class RandomFactor(Module):
     parameter_names = ()
 
     def factor(self, input: np.ndarray) -> np.ndarray | float | None:
+        """What this run multiplies the input by, drawn anew; None for 1."""
         raise NotImplementedError
 
     @property

@@ -73,9 +73,9 @@ class PartialLinear(Linear):
         super().__init__(input_size, output_size, bias)
         self.reset_partition()
 
-    def reset(self, std: float = 1.0) -> PartialLinear:
-        """Draw the weight from the normal distribution with this standard deviation; set the bias to zero."""
-        normal(self.weight, 0, std)
+    def reset(self, std: float | None = None) -> PartialLinear:
+        """Draw the weight from the normal distribution with this standard deviation, by default 1; zero the bias."""
+        normal(self.weight, 0, 1 if std is None else std)
         if self.bias is not None:
             self.bias.fill(0)
         return self

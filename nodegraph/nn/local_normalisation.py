@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.parametric import size
 from nodegraph.nn.module import Call, Module
+from nodegraph.nn.parametric import size
 from nodegraph.nn.pointwise import number
 from nodegraph.nn.view import integer
 

@@ -78,9 +78,9 @@ class LookupTable(Parametric):
         self.should_scale_grad_by_freq = True
         return self
 
-    def reset(self, std: float = 1.0) -> LookupTable:
-        """Draw the weight from the normal distribution with this standard deviation; zeros for the padding index."""
-        normal(self.weight, 0, std)
+    def reset(self, std: float | None = None) -> LookupTable:
+        """Draw the weight from the normal distribution of this standard deviation, by default 1; zero the padding."""
+        normal(self.weight, 0, 1 if std is None else std)
         if self.padding_index is not None:
             self.weight[self.padding_index - self.first] = 0
         return self

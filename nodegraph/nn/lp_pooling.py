@@ -25,6 +25,7 @@ class LPPooling(Resampling):
     power: float
 
     def set_power(self, power: Any) -> None:
+        """Keep the power; ArgumentError unless it is a number other than 0."""
         if not isinstance(power, Real) or not math.isfinite(power) or power == 0:
             raise ArgumentError(f"the power must be a number other than 0, got {power!r}")
         self.power = float(power)

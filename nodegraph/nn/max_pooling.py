@@ -27,6 +27,7 @@ class MaxPooling(Planewise):
         return None if self.saved is None else self.saved[0]
 
     def windows_of(self, shape: tuple[int, ...]) -> list[Any]:
+        """The windows along each axis, for an input of this shape."""
         raise NotImplementedError
 
     def output_shape(self, shape: Any) -> tuple[int, ...]:

@@ -46,13 +46,15 @@ class Module(Component):
     # The function and its derivative
 
     def update_output(self, input: Any) -> Any:
+        """The output for an input that `check_input` has let through."""
         raise NotImplementedError(f"{type(self).__name__} defines no update_output")
 
     def update_grad_input(self, input: Any, grad_output: Any) -> Any:
+        """The gradient with respect to the input, for that of the output; `self.output` is the run's."""
         raise NotImplementedError(f"{type(self).__name__} defines no update_grad_input")
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:
-        pass
+        """Add `scale` times the gradients of the parameters to those that are there; `self.output` is the run's."""
 
     def output_shape(self, shape: Any) -> Any:
         """The output's shape for an input's shape; a tuple for an array, a list of shapes for a table.
@@ -111,12 +113,14 @@ class Module(Component):
         return self.saved
 
     def _failed(self, error: Exception, got: str, input: Any, direction: str) -> NodegraphError:
-        located_error = error if isinstance(error, NodegraphError) and error.located else locate(error, self.describe(), got)
-        return report(located_error, self, input, direction)
+        if not (isinstance(error, NodegraphError) and error.located):
+            error = locate(error, self.describe(), got)
+        return report(error, self, input, direction)
 
     # Parameters
 
     def own_parameter_names(self) -> list[str]:
+        """Those of `parameter_names` that the module has."""
         return [name for name in self.parameter_names if getattr(self, name, None) is not None]
 
     def parameters(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -262,6 +266,7 @@ class Call:
             check_grad_parameters(self)
 
     def backward(self, grad_output: Any, scale: float = 1.0) -> Any:
+        """The gradient with respect to the input; adds to the gradients of the parameters."""
         grad_input = self.update_grad_input(grad_output)
         self.acc_grad_parameters(scale)
         return grad_input
@@ -273,6 +278,15 @@ class Call:
             if frame.get(name) is not module.get(name):
                 frame[name] = module[name]
                 frame["grad_" + name] = module["grad_" + name]
+
+
+def checked_grad_input(call: Call, grad_output: Any) -> Any:
+    """The gradient of a call's input; ShapeError if it has not the input's structure."""
+    grad_input = call.update_grad_input(grad_output)
+    if not table.fits(grad_input, call.input):
+        expected, got = table.describe(call.input), table.describe(grad_input)
+        raise ShapeError(f"its update_grad_input gave {got} for an input of {expected}")
+    return grad_input
 
 
 def accumulate_jointly(calls: list[Call], scale: float = 1.0) -> None:

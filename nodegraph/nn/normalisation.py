@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import ArgumentError, ShapeError
-from nodegraph.nn.parametric import size, times
 from nodegraph.nn.module import Module
+from nodegraph.nn.parametric import size, times
 from nodegraph.nn.pointwise import flag, number
 
 

@@ -46,6 +46,7 @@ class VectorMap(Parametric):
     """A module that maps each vector of `input_size` numbers to one of `output_size`; vectors may come in a batch."""
 
     def set_sizes(self, input_size: int, output_size: int) -> None:
+        """Keep the two sizes; ArgumentError unless they are positive."""
         self.input_size, self.output_size = size(input_size, "input_size"), size(output_size, "output_size")
         self.spread = self.input_size
 

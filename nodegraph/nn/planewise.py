@@ -53,7 +53,7 @@ def regular(places: np.ndarray) -> slice | np.ndarray:
     return places
 
 
-def at(index: Any, axis: int) -> tuple:
+def at(index: Any, axis: int) -> tuple[Any, ...]:
     """What selects `index` along a negative axis."""
     return (..., index, *(slice(None),) * (-axis - 1))
 
@@ -85,7 +85,7 @@ class AxisMap:
         return add_up(gradient, axis, self._transposed, self.in_size)
 
 
-def layers(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> list[tuple]:
+def layers(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> list[tuple[Any, ...]]:
     """Parts (target, source, weight), the r-th of which has the r-th source of each target."""
     order = np.argsort(target, kind="stable")
     target, source, weight = target[order], source[order], weight[order]
@@ -98,7 +98,7 @@ def layers(target: np.ndarray, source: np.ndarray, weight: np.ndarray) -> list[t
     return parts
 
 
-def add_up(x: np.ndarray, axis: int, parts: list[tuple], size: int) -> np.ndarray:
+def add_up(x: np.ndarray, axis: int, parts: list[tuple[Any, ...]], size: int) -> np.ndarray:
     shape = list(x.shape)
     shape[axis] = size
     result = np.zeros(shape, x.dtype if x.dtype.kind == "f" else float)
@@ -128,6 +128,7 @@ class Resampling(Planewise):
         return zip(range(-1, -len(maps) - 1, -1), reversed(maps))
 
     def resample(self, x: np.ndarray) -> np.ndarray:
+        """The planes resampled along each axis."""
         for axis, axis_map in self.axis_maps(x.shape):
             x = axis_map.apply(x, axis)
         return x

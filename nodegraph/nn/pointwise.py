@@ -28,12 +28,15 @@ class Pointwise(Module):
     arity: int | None = 1
 
     def formula(self, *xs: Any) -> Any:
+        """The value at each element."""
         raise NotImplementedError
 
     def derivative(self, x: Any, y: Any) -> Any:
+        """The derivative of the value y at x, for each element."""
         raise NotImplementedError
 
     def derivatives(self, xs: list[Any], y: Any) -> list[Any]:
+        """The derivative of the value y by each of the inputs, for each element."""
         return [self.derivative(xs[0], y)]
 
     def update_output(self, input: Any) -> np.ndarray:
@@ -48,9 +51,9 @@ class Pointwise(Module):
 
     def _operands(self, input: Any) -> list[np.ndarray]:
         if self.arity == 1:
-            return [input]
+            return [as_numbers(input)]
         shape = input[0].shape
-        return [x if x.shape == shape else x.reshape(shape) for x in input]
+        return [as_numbers(x if x.shape == shape else x.reshape(shape)) for x in input]
 
     def rowwise(self, shape: Any) -> bool:
         shapes = shape if isinstance(shape, list) else [shape]
@@ -73,6 +76,11 @@ def array_shape(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, list):
         raise ShapeError("expected an array, not a table")
     return shape
+
+
+def as_numbers(x: np.ndarray) -> np.ndarray:
+    """The array itself, booleans as float64: NumPy would compute with them in float16, or not at all."""
+    return x.astype(float) if x.dtype.kind == "b" else x
 
 
 def _times(derivative: Any, grad_output: np.ndarray) -> np.ndarray:

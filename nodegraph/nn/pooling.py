@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,13 @@ class Sliding(Planewise):
 
     ceil_mode = False
 
-    def slide(self, kernel: tuple, stride: tuple, padding: tuple | None = None, dilation: tuple | None = None) -> None:
+    def slide(
+        self,
+        kernel: tuple[Any, ...],
+        stride: tuple[Any, ...],
+        padding: tuple[Any, ...] | None = None,
+        dilation: tuple[Any, ...] | None = None,
+    ) -> None:
         """Take the constructor's arguments, in the order of the axes; a stride of None is the kernel's size."""
         stride = tuple(k if s is None else s for k, s in zip(kernel, stride))
         self.windows = Windows(kernel, stride, padding, dilation)
@@ -118,7 +125,7 @@ class Sliding(Planewise):
         self.ceil_mode = False
         return self
 
-    def each_axis(self, function: Callable, sizes: tuple[int, ...]) -> list:
+    def each_axis(self, function: Callable[..., Any], sizes: tuple[int, ...]) -> list[Any]:
         """What the function gives for the sliding windows of each axis."""
         w = self.windows
         arguments = zip(self.axis_names, sizes, w.kernel, w.stride, w.padding, w.dilation)

@@ -35,6 +35,7 @@ class LabelCriterion(PointwiseCriterion):
         return super().prepare(input if self.weights is None else input.reshape(target.shape), target)
 
     def weighted(self, values: np.ndarray) -> np.ndarray:
+        """The values times the weights, where there are any."""
         return values if self.weights is None else values * self.weights.astype(values.dtype, copy=False)
 
 

@@ -107,16 +107,19 @@ class PairModule(Module):
     parameter_names = ()
 
     def compare(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The number for each pair of rows."""
         raise NotImplementedError
 
     def derivatives(self, a: np.ndarray, b: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The derivatives of y, (batch,), by the rows of a and of b."""
         raise NotImplementedError
 
     def update_output(self, input: list[np.ndarray]) -> np.ndarray:
         return self.compare(*map(np.atleast_2d, input))
 
     def update_grad_input(self, input: list[np.ndarray], grad_output: np.ndarray) -> list[np.ndarray]:
-        derivatives = self.derivatives(*map(np.atleast_2d, input), self.output)
+        a, b = map(np.atleast_2d, input)
+        derivatives = self.derivatives(a, b, self.output)
         return [(grad_output[:, None] * d).reshape(x.shape) for d, x in zip(derivatives, input)]
 
     def rowwise(self, shape: Any) -> bool:

@@ -29,6 +29,7 @@ class Reduction(Module):
         self.n_input_dims = None if n_input_dims is None else integer(n_input_dims, "n_input_dims")
 
     def axis_in(self, shape: tuple[int, ...]) -> int:
+        """The axis that is reduced in an array of this shape."""
         return batched_axis(self.axis, self.n_input_dims, len(shape))
 
     def reduced(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -67,6 +68,7 @@ class Sum(Reduction):
 
     @property
     def empty(self) -> bool:
+        """Whether the axis may have length 0, over which there is a sum, but no average."""
         return not self.size_average
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
@@ -101,6 +103,7 @@ class Extreme(Reduction):
     """Base of Max and Min: picks one element, the first of equal ones, which alone gets the gradient."""
 
     def index(self, input: np.ndarray, axis: int) -> np.ndarray:
+        """Where the element that is picked stands along the axis."""
         raise NotImplementedError
 
     def update_output(self, input: np.ndarray) -> np.ndarray:

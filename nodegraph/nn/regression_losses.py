@@ -19,9 +19,11 @@ class PointwiseCriterion(Criterion):
     """
 
     def loss(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The loss of each element."""
         raise NotImplementedError(f"{type(self).__name__} defines no loss")
 
     def derivative(self, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The derivative of each element's loss by x."""
         raise NotImplementedError(f"{type(self).__name__} defines no derivative")
 
     def update_output(self, input: np.ndarray, target: np.ndarray) -> float:

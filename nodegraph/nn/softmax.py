@@ -22,6 +22,7 @@ class SoftMaxFamily(Module):
     parameter_names = ()
 
     def axis(self, ndim: int) -> int:
+        """The axis along which the outputs add up to 1, for so many axes."""
         return (0, 1, 0, 1)[ndim - 1]
 
     def rowwise(self, shape: Any) -> bool:

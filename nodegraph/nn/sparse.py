@@ -23,7 +23,7 @@ class SparseLayer(Parametric):
     which puts the gradients of the values into the structure of the input.
     """
 
-    def __init__(self, input_size: int, output_size: int, do_grad_input: bool) -> None:
+    def __init__(self, input_size: int | None, output_size: int | None, do_grad_input: bool) -> None:
         self.input_size, self.output_size = size(input_size, "input_size"), size(output_size, "output_size")
         self.do_grad_input = flag(do_grad_input, "do_grad_input")
 
@@ -34,12 +34,15 @@ class SparseLayer(Parametric):
         return self
 
     def entries(self, input: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows, features and values of all entries of the input."""
         raise NotImplementedError
 
     def by_feature(self, weights: np.ndarray) -> np.ndarray:
+        """The weight, or its gradient, as (features, outputs)."""
         raise NotImplementedError
 
     def gradient(self, input: Any, values: np.ndarray) -> Any:
+        """The gradient of the input, for that of the values."""
         raise NotImplementedError
 
     def update_output(self, input: Any) -> np.ndarray:

@@ -63,7 +63,8 @@ class OverSteps(Module):
         if not table.is_table(input):
             return np.moveaxis(input, self.axis, 0), None
         x = np.moveaxis(input[0], self.axis, 0)
-        return x, valid_steps(input[1], *x.shape[:2], batch_first=self.axis == 1)
+        steps, batch = x.shape[:2]
+        return x, valid_steps(input[1], steps, batch, batch_first=self.axis == 1)
 
     def x_shape(self, shape: Any) -> tuple[int, ...]:
         """The shape of x, from that of the input; ShapeError for an input that is none."""

@@ -21,6 +21,7 @@ class ViewModule(Module):
     """
 
     def view(self, input: Any) -> Any:
+        """The view of an input, or of its gradient."""
         raise NotImplementedError
 
     def update_output(self, input: Any) -> Any:
@@ -94,7 +95,7 @@ def is_sequence(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or np.ndim(value) == 1
 
 
-def sizes_of(sizes: tuple, wildcard: bool = False) -> tuple[int, ...]:
+def sizes_of(sizes: tuple[Any, ...], wildcard: bool = False) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence; ArgumentError if negative, but for one -1 with `wildcard`."""
     if len(sizes) == 1 and is_sequence(sizes[0]):
         sizes = tuple(sizes[0])

@@ -97,7 +97,8 @@ class Windows:
         """Parts of the batch, each with its columns (groups, planes x kernel, samples x windows) until the next one."""
         view = self.view(self.pad(planes))
         before = (slice(None),) * (1 + len(self.kernel))
-        for block, room in self._parts(*planes.shape[:2], view.shape[2 + len(self.kernel) :], planes.dtype):
+        batch, count = planes.shape[:2]
+        for block, room in self._parts(batch, count, view.shape[2 + len(self.kernel) :], planes.dtype):
             np.copyto(room, view[(*before, block)])
             yield block, room.reshape(groups, planes.shape[1] // groups * math.prod(self.kernel), -1)
 

@@ -15,7 +15,7 @@ from nodegraph.optim.settings import Setting, count, nonnegative, positive
 
 LINE_SEARCHES = {"lswolfe": lswolfe}
 
-LineSearch = str | Callable | None
+LineSearch = str | Callable[..., Any] | None
 
 
 class WolfeOptions:

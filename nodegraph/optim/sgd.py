@@ -76,7 +76,16 @@ class SGD(Elementwise):
         if self.momentum:
             self.need("velocity")
 
-    def update(self, x: Any, g: Any, a: Any, b: Any, velocity: Any = None, learning_rates: Any = None, weight_decays: Any = None) -> None:
+    def update(
+        self,
+        x: Any,
+        g: Any,
+        a: Any,
+        b: Any,
+        velocity: Any = None,
+        learning_rates: Any = None,
+        weight_decays: Any = None,
+    ) -> None:
         if weight_decays is not None:
             g = np.add(np.multiply(weight_decays, x, out=a), g, out=a)
         else:
@@ -201,6 +210,7 @@ class ASGD(Elementwise):
 
     @property
     def averaged(self) -> list[np.ndarray] | None:
+        """The averaged parameters; None before the first step."""
         return self.arrays.get("averaged")
 
     def prepare(self) -> None:

@@ -255,3 +255,8 @@ def test_no_class_swallows_an_argument_too_many(name):
     if not kwargs and not args and not module.children():
         with pytest.raises((NodegraphError, TypeError)):
             type(module)(*["surplus"] * 12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_takes_an_input_is_no_source(name):
+    assert made(name)[0].source is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -15,19 +16,28 @@ RANDOM = {"Dropout", "SpatialDropout", "VolumetricDropout", "WhiteNoise", "RReLU
 }
 
 
-@st.composite
-def graphs(
-    draw: Callable, name: str | None = None, without: Iterable[str] = (), most: int = 5, largest: int = 4
+def graph(
+    integer: Callable[[int, int], int],
+    name: str | None = None,
+    without: Iterable[str] = (),
+    most: int = 5,
+    largest: int = 4,
 ) -> Grown:
     """A graph of some nodes, one of them of the class `name`, in training or in evaluation."""
-    growth = Growth(draw, {key: recipe for key, recipe in RECIPES.items() if key not in without}, largest)
-    before, after = draw(st.integers(0, most // 2)), draw(st.integers(0, most - most // 2))
+    growth = Growth(integer, {key: recipe for key, recipe in RECIPES.items() if key not in without}, largest)
+    before, after = integer(0, most // 2), integer(0, most - most // 2)
     for _ in range(before):
         growth.grow()
     growth.grow(name)
     for _ in range(after):
         growth.grow()
     grown = growth.close()
-    if draw(st.booleans()):
+    if integer(0, 1):
         grown.gmodule.evaluate()
     return grown
+
+
+@st.composite
+def graphs(draw: Callable, name: str | None = None, **arguments: Any) -> Grown:
+    """The same, drawn by hypothesis."""
+    return graph(lambda low, high: draw(st.integers(low, high)), name, **arguments)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from nodegraph import GModule, Node, nest, nn, table
-from nodegraph.errors import StateError
+from nodegraph.errors import ModuleError, StateError
 
 
 CONTAINERS = {"Sequential", "Decorator", "NaN", "Profile", "DontCast", "ParallelTable", "GModule"}
 """Classes whose recipes use other recipes."""
+
+DEMANDING = set("BCECriterion CDivTable Exp FeatureLPPooling Log Parameters Power SpatialLPPooling Sqrt".split())
+"""Classes that do not take any numbers, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ class Grown:
 class Growth:
     """A graph in the making.
 
-    `draw` is hypothesis's. What a recipe asks for by its shape (`array`) is cut out of what some node gives, or comes
+    `integer(low, high)` draws a whole number, both ends included. What a recipe asks for by its shape (`array`) is cut out of what some node gives, or comes
     from a new input, so that most nodes hang on others; whatever nobody uses becomes an output.
     """
 
-    def __init__(self, draw: Callable, recipes: dict[str, Callable], largest: int = 4) -> None:
-        self.draw, self.recipes, self.largest = draw, recipes, largest
+    def __init__(self, integer: Callable[[int, int], int], recipes: dict[str, Callable], largest: int = 4) -> None:
+        self.integer, self.recipes, self.largest = integer, recipes, largest
+        self.names = sorted(recipes)
         self.inside = 0
         self.values: list[Value] = []
         self.tables: list[Value] = []
@@ -61,9 +64,6 @@ class Growth:
         self.classes: set[str] = set()
 
     # Drawing
-
-    def integer(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))
 
     def size(self, least: int = 1) -> int:
         return self.integer(least, max(least, self.largest))
@@ -166,13 +166,13 @@ class Growth:
         self.classes |= {type(part).__name__ for part in node.module.list_modules()} | {type(module).__name__}
         try:
             output = node.module.output_shape(shape)
-        except (NotImplementedError, StateError):
+        except (NotImplementedError, ModuleError, StateError):
             output = None
         return self._put_down(node, output, "Kmeans" != type(module).__name__)
 
     def _put_down(self, node: Node, shape: Any, real: bool) -> Value:
         value = Value(node, shape, real)
-        if not real or shape is None:
+        if not real or shape is None or shape == ():
             self.others.append(value)
         else:
             (self.tables if isinstance(shape, list) else self.values).append(value)
@@ -181,9 +181,9 @@ class Growth:
     def made(self, name: str | None = None) -> tuple[Any, Any]:
         """A module or criterion, of the class or of any, and values to put it on."""
         if name is None:
-            name = self.draw(st.sampled_from(sorted(self.recipes)))
+            name = self.choice(*self.names)
             while name in CONTAINERS and self.inside > 1:
-                name = self.draw(st.sampled_from(sorted(self.recipes)))
+                name = self.choice(*self.names)
         self.inside += 1
         module, given = self.recipes[name](self)
         self.inside -= 1
@@ -199,7 +199,7 @@ class Growth:
     def inner(self) -> tuple[Growth, list[Value]]:
         """A growth inside this one, and the values that its first inputs are to stand for."""
         given = [self.any() for _ in range(self.integer(1, 2))]
-        inner = Growth(self.draw, self.recipes, self.largest)
+        inner = Growth(self.integer, self.recipes, self.largest)
         inner.inside = self.inside
         for value in given:
             inner.numbers(*value.shape)
@@ -211,7 +211,7 @@ class Growth:
             module, shape = self.placed[self.integer(0, len(self.placed) - 1)]
             return self.wire(module, self.like(shape))
         module, given = self.made(name)
-        if _all_real(given) and not isinstance(module, nn.Parameters):
+        if _all_real(given) and type(module).__name__ not in DEMANDING:
             self.placed.append((module, _shapes(given)))
         value = self.wire(module, given)
         if isinstance(value.shape, list) and len(value.shape) > 1 and self.integer(0, 1):
@@ -222,6 +222,8 @@ class Growth:
 
     def close(self) -> Grown:
         """The graph, whose outputs are all loose ends and perhaps some nodes more, one of them in a table."""
+        if not self.inputs:
+            self.numbers(1)
         everything = [*self.values, *self.tables, *self.others]
         outputs = [value.node for value in everything if not value.node.children]
         for _ in range(self.integer(0, 2)):

@@ -145,6 +145,9 @@ PLANES = {
     "VolumetricReplicationPadding": pooled(lambda g: nn.VolumetricReplicationPadding(g.integer(0, 1)), 3, 1),
     "SpatialUpSamplingNearest": pooled(lambda g: nn.SpatialUpSamplingNearest(g.integer(1, 2)), least=1),
     "SpatialUpSamplingBilinear": pooled(lambda g: nn.SpatialUpSamplingBilinear(g.choice(2, sizes(g))), least=1),
-    "UpSampling": pooled(lambda g: nn.UpSampling(*g.choice((2, "nearest"), (2, "linear"), (sizes(g), "linear")))),
+    "UpSampling": lambda g: (
+        nn.UpSampling(*g.choice((2, "nearest"), (2, "linear"), (sizes(g), "linear"))),
+        g.array(*g.sizes(4)),
+    ),
     "PixelShuffle": shuffled,
 }

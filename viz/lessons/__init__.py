@@ -4,10 +4,10 @@ Each lesson is a script that wires a small graph, runs it, and tells of the numb
 opens one. In a notebook a lesson's page shows itself, and its numbers may be changed before:
 
     from nodegraph.viz.lessons import lesson_4_lstm as lesson
-    lesson.EVENTS = "++?x++?"
-    lesson.pages()[0]
+    lesson.OFFER = 0.5
+    lesson.page()
 """
 
-from nodegraph.viz.lessons.course import LESSONS, Lesson, make, make_all
+from nodegraph.viz.lessons.course import LESSONS, Lesson, lesson, make, make_all
 
 __all__ = ["LESSONS", "Lesson", "make", "make_all"]

@@ -19,50 +19,45 @@ INDEX = "index.html"
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson: a script with a TITLE, a line ABOUT it, and a function `pages`, which makes its pages."""
+    """A lesson: scripts, of which each has a function `page`, and the first a TITLE and a line ABOUT the lesson."""
 
     number: int
-    script: str
+    scripts: tuple[str, ...]
 
     @cached_property
-    def module(self) -> ModuleType:
-        return importlib.import_module(f"{__package__}.{self.script}")
+    def modules(self) -> list[ModuleType]:
+        return [importlib.import_module(f"{__package__}.{script}") for script in self.scripts]
 
     @property
     def title(self) -> str:
-        return self.module.TITLE
+        """What the lesson is called."""
+        return self.modules[0].TITLE
 
     @property
     def about(self) -> str:
-        return self.module.ABOUT
-
-    @property
-    def path(self) -> pathlib.Path:
-        """Where the script is."""
-        return pathlib.Path(self.module.__file__)
+        """What the lesson is about, in a sentence or two."""
+        return self.modules[0].ABOUT
 
     def pages(self) -> dict[str, Walkthrough]:
         """File name -> page, in the order in which they are read."""
-        names = (f"lesson_{self.number}.html", *(f"lesson_{self.number}_page_{n}.html" for n in range(2, 10)))
-        return dict(zip(names, self.module.pages()))
+        return {self.file_name(i): module.page() for i, module in enumerate(self.modules)}
+
+    def file_name(self, i: int) -> str:
+        """What the file of page i, counted from 0, is called."""
+        return f"lesson_{self.number}_page_{i + 1}.html" if i else f"lesson_{self.number}.html"
 
 
-LESSONS = [
-    Lesson(number, script)
-    for number, script in enumerate(
-        (
-            "lesson_1_neuron",
-            "lesson_2_chain_rule",
-            "lesson_3_recurrence",
-            "lesson_4_lstm",
-            "lesson_5_vanishing",
-            "lesson_6_family",
-            "lesson_7_own_cell",
-            "lesson_8_characters",
-        ),
-        1,
-    )
-]
+SCRIPTS = (
+    ("lesson_1_neuron",),
+    ("lesson_2_chain_rule",),
+    ("lesson_3_recurrence", "lesson_3_cell"),
+    ("lesson_4_lstm", "lesson_4_no_forget_gate"),
+    ("lesson_5_vanishing", "lesson_5_real_cells"),
+    ("lesson_6_peepholes", "lesson_6_coupled_gates", "lesson_6_gru"),
+    ("lesson_7_own_cell",),
+    ("lesson_8_characters",),
+)
+LESSONS = [Lesson(number, scripts) for number, scripts in enumerate(SCRIPTS, 1)]
 
 
 def lesson(number: int) -> Lesson:
@@ -71,10 +66,9 @@ def lesson(number: int) -> Lesson:
     >>> lesson(4).title
     'The LSTM, gate by gate'
     """
-    for found in LESSONS:
-        if found.number == number:
-            return found
-    raise ArgumentError(f"the lessons are 1 to {len(LESSONS)}, got {number}")
+    if not 1 <= number <= len(LESSONS):
+        raise ArgumentError(f"the lessons are 1 to {len(LESSONS)}, got {number}")
+    return LESSONS[number - 1]
 
 
 def make(number: int, folder: str | pathlib.Path) -> list[pathlib.Path]:
@@ -108,17 +102,13 @@ def _save(
     for i, (name, page) in enumerate(pages.items()):
         before = f"[← {pages[names[i - 1]].data['title']}]({names[i - 1]})" if i else ""
         after = f"[{pages[names[i + 1]].data['title']} →]({names[i + 1]})" if i + 1 < len(names) else following
-        middle = f"[All lessons]({index})" if index else ""
-        page.data["conclusion"] += prose.blocks(_in_a_row(before, middle, after))
+        everything = f"[All lessons]({index})" if index else ""
+        page.data["conclusion"] += prose.blocks("\n\n".join(filter(None, (after, before, everything))))
         try:
             page.save(folder / name)
         except OSError as error:
             raise ArgumentError(f"cannot write {folder / name}: {error.strerror or error}")
     return [folder / name for name in names]
-
-
-def _in_a_row(*parts: str) -> str:
-    return " · ".join(filter(None, parts))
 
 
 def _item(one: Lesson, names: Sequence[str]) -> str:

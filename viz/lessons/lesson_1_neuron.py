@@ -24,7 +24,7 @@ def neuron() -> GModule:
     return GModule(x, y)
 
 
-def pages() -> list[Walkthrough]:
+def page() -> Walkthrough:
     network, criterion = neuron(), nn.MSECriterion()
     linear = network.node("total").module
     linear.weight[:], linear.bias[:] = [[1, -2]], [0.5]
@@ -50,24 +50,24 @@ def pages() -> list[Walkthrough]:
         learner.update_parameters(RATE)
         after.append((learner.node("total").module.weight[0, 0], learner.forward(X).item()))
 
-    page = walkthrough(
+    return walkthrough(
         network,
         X,
         criterion=criterion,
         target=TARGET,
         title=f"Lesson 1: {TITLE}",
         introduction=f"""
-            A neuron is a weighted sum and a curve. This one guesses whether we go swimming today. Its input `x` is two
-            numbers: {shown(X[0, 0])} hours of sun, and wind of strength {shown(X[0, 1])}.
+            A neuron is a weighted sum and a curve. This one guesses whether we go swimming today. Its input `x` is
+            two numbers: {shown(X[0, 0])} hours of sun, and wind of strength {shown(X[0, 1])}.
 
             {code(neuron)}
 
-            `nn.Identity()()` is an input. Every other line makes a *module*, such as `nn.Linear(2, 1)`, and calls it on
-            what feeds it. Such a call computes nothing yet: it draws a box and an arrow. `GModule` closes the graph,
-            and now it can run.
+            `nn.Identity()()` is an input. Every other line makes a *module*, such as `nn.Linear(2, 1)`, and calls it
+            on what feeds it. Such a call computes nothing yet: it draws a box and an arrow. `GModule` closes the
+            graph, and now it can run.
 
-            Press **next**. Values run forward, from the input to the answer. Then the *loss* says how wrong the answer
-            is. Then gradients run backward, and tell each weight which way to move.
+            Press **next**. Values run forward, from the input to the answer. Then the *loss* says how wrong the
+            answer is. Then gradients run backward, and tell each weight which way to move.
         """,
         notes={
             ("forward", "x"): """
@@ -76,8 +76,8 @@ def pages() -> list[Walkthrough]:
             """,
             ("forward", "total"): f"""
                 One weight for each input, and a bias: {shown(w_sun)} · {shown(X[0, 0])} + ({shown(w_wind)}) ·
-                {shown(X[0, 1])} + {shown(b)} = {shown(total)}. Sun speaks for going. Wind speaks against it, twice as
-                loudly. The weights `W` and the bias `b` are what a network learns; nothing else in it ever changes.
+                {shown(X[0, 1])} + {shown(b)} = {shown(total)}. Sun speaks for going, wind against it. The weights `W`
+                and the bias `b` are what a network learns; nothing else in it ever changes.
             """,
             ("forward", "y"): f"""
                 The curve turns any number into one between 0 and 1, here {shown(total)} into **{shown(y)}**. Read it
@@ -107,9 +107,10 @@ def pages() -> list[Walkthrough]:
             """,
         },
         conclusion=f"""
-            **Learning is one more line.** `network.update_parameters({RATE})` moves every weight against its gradient:
-            the sun's from {shown(w_sun)} to {shown(after[0][0])}. The same neuron now answers {shown(after[0][1])}
-            instead of {shown(y)}. After ten such steps it answers {shown(after[-1][1])}:
+            **Learning is one more line.** `network.update_parameters({RATE})` moves every weight against its
+            gradient: the sun's from {shown(w_sun)} to {shown(after[0][0])}. The same neuron now answers
+            {shown(after[0][1])} instead of {shown(y)}. After {len(after)} such steps it answers
+            {shown(after[-1][1])}:
 
                 {listed(answer for _, answer in after)}
 
@@ -118,8 +119,7 @@ def pages() -> list[Walkthrough]:
             {shown(calm)} of it. We go.
 
             ? Suppose the wind had been 0. What would its weight learn from this day?
-            ! Nothing. Its gradient is the message times its input, and that is 0. A weight whose input is silent has no
-            part in the answer, so it gets no blame and no praise.
+            ! Nothing. Its gradient is the message times its input, and that is 0. A weight whose input is silent has
+            no part in the answer, so it gets no blame and no praise.
         """,
     )
-    return [page]

@@ -12,7 +12,7 @@ from nodegraph.viz.walkthrough import Walkthrough
 TITLE = "The chain rule as message passing"
 ABOUT = "Every box knows its own slope and nothing else. Messages run back, and each input learns its derivative."
 
-A, B, NUDGE = 2.0, 3.0, 0.001
+A, B, FLAT_B, NUDGE = 2.0, 3.0, -1.0, 0.001
 
 
 def graph() -> GModule:
@@ -29,31 +29,33 @@ def run(network: GModule, a: float, b: float) -> float:
     return network.forward([np.array([a]), np.array([b])]).item()
 
 
-def pages() -> list[Walkthrough]:
+def gradients(network: GModule, a: float, b: float) -> list[float]:
+    run(network, a, b)
+    return [gradient.item() for gradient in network.backward([np.array([a]), np.array([b])], np.ones(1))]
+
+
+def page() -> Walkthrough:
     network = graph()
     y, nudged = run(network, A, B), run(network, A + NUDGE, B)
-    run(network, A, -1.0)
-    flat = [g.item() for g in network.backward([np.array([A]), np.array([-1.0])], np.ones(1))]
-    run(network, A, B)
-    grad_a, grad_b = (g.item() for g in network.backward([np.array([A]), np.array([B])], np.ones(1)))
+    at_flat, (grad_a, grad_b) = gradients(network, A, FLAT_B), gradients(network, A, B)
     tape = network.tape
     product, total = tape["product"].output.item(), tape["total"].output.item()
     message = tape["total"].grad_output.item()
     by_sum, by_product = message, tape["product"].grad_input[0].item()
 
-    page = walkthrough(
+    return walkthrough(
         network,
         [np.array([A]), np.array([B])],
         title=f"Lesson 2: {TITLE}",
         introduction=f"""
-            You know the chain rule: the slope of f(g(x)) is the slope of f times the slope of g. A network is a function
-            of functions of functions, and nobody wants to write its derivative out. A graph does it by sending messages.
-            Here is one that computes y = (a b + a)², with `a` used twice:
+            You know the chain rule: the slope of f(g(x)) is the slope of f times the slope of g. A network is a
+            function of functions of functions, and nobody wants to write its derivative out. A graph does it by
+            sending messages. Here is one that computes y = (a b + a)², with `a` used twice:
 
             {code(graph)}
 
-            Walk forward with **next** and keep an eye on the numbers; they fit into a head: a = {shown(A)},
-            b = {shown(B)}. Then walk backward. At each box ask three things: which message comes in? By what is it
+            Walk forward with **next** and keep an eye on the numbers; they fit into a head: a = {shown(A)}, b =
+            {shown(B)}. Then walk backward. At each box ask three things: which message comes in? By what is it
             multiplied? Who gets it?
         """,
         notes={
@@ -85,20 +87,19 @@ def pages() -> list[Walkthrough]:
             """,
         },
         conclusion=f"""
-            **Is it true?** Ask the function itself. At a = {A + NUDGE} it gives {nudged:.6f} instead of {y:g}. That is
-            {nudged - y:.6f} more for {NUDGE} more of `a`: a slope of {shown((nudged - y) / NUDGE)}, and backward said
-            {shown(grad_a)}. `check_gradients` does this with every module of nodegraph.
+            **Is it true?** Ask the function itself. At a = {A + NUDGE} it gives {nudged:.6f} instead of {y:g}. That
+            is {nudged - y:.6f} more for {NUDGE} more of `a`: a slope of {shown((nudged - y) / NUDGE)}, and backward
+            said {shown(grad_a)}. `check_gradients` does this with every module of nodegraph.
 
-            **Why it pays.** One walk back gave the derivatives for *all* inputs, and it visited each box once. Nudging
-            would need a whole run for every input, and a network has millions.
+            **Why it pays.** One walk back gave the derivatives for *all* inputs, and it visited each box once.
+            Nudging would need a whole run for every input, and a network has millions.
 
-            ? Let b be −1. What do `a` and `b` get?
-            ! Both {shown(flat[0])}. The product is {shown(-A)}, the total 0, and there a square is flat: its slope is 0.
-            A message that is multiplied by 0 is gone, and nobody behind that box hears anything. A slope that is merely
-            small does it more slowly. That is the trouble of lesson 5.
+            ? Let b be {shown(FLAT_B)}. What do `a` and `b` get?
+            ! Both {shown(at_flat[0])}. The product is {shown(A * FLAT_B)}, the total 0, and there a square is flat:
+            its slope is 0. A message that is multiplied by 0 is gone, and nobody behind that box hears anything. A
+            slope that is merely small does it more slowly. That is the trouble of lesson 5.
 
             ? What if the last box were `nn.Tanh()` instead of `nn.Square()`? Which boxes would have to change?
             ! None but that one. The others would get another message, and do the same with it.
         """,
     )
-    return [page]

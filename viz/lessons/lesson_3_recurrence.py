@@ -1,10 +1,10 @@
-"""An RNN is a feed-forward network with inputs in the middle; and it is one cell, run again and again."""
+"""An RNN is a feed-forward network with inputs in the middle: three layers that share their weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nodegraph import GModule, Recurrent, annotate_nodes, nn
+from nodegraph import GModule, annotate_nodes, nn
 from nodegraph.viz import walkthrough
 from nodegraph.viz.lessons.text import code, listed, shown
 from nodegraph.viz.walkthrough import Walkthrough
@@ -27,21 +27,15 @@ def unrolled(read: nn.Linear, keep: nn.Linear) -> GModule:
     return GModule([h0, x1, x2, x3], h3)
 
 
-def cell(read: nn.Linear, keep: nn.Linear) -> GModule:
-    x, prev_h = nn.Identity()(), nn.Identity()()
-    h = nn.Tanh()(nn.CAddTable()([read(x), keep(prev_h)]))
-
-    annotate_nodes()
-    return GModule([x, prev_h], h)
-
-
-def pages() -> list[Walkthrough]:
+def weights() -> list[nn.Linear]:
+    """The two modules that are used again and again."""
     read, keep = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     read.weight[:], keep.weight[:] = READ, KEEP
-    return [as_layers(read, keep), as_cell(read, keep)]
+    return [read, keep]
 
 
-def as_layers(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
+def page() -> Walkthrough:
+    read, keep = weights()
     network = unrolled(read, keep)
     input = [np.array([[number]]) for number in (STATE, *XS)]
     network.forward(input)
@@ -56,8 +50,8 @@ def as_layers(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
         title=f"Lesson 3: {TITLE}",
         introduction=f"""
             Words, tunes and prices come one after the other. How does a network read a sequence? Take an ordinary
-            network of three layers, `h1`, `h2`, `h3`. Give each layer one input more, the next number of the sequence.
-            And let all layers use *the same weights*. That is a recurrent network:
+            network of three layers, `h1`, `h2`, `h3`. Give each layer one input more, the next number of the
+            sequence. And let all layers use *the same weights*. That is a recurrent network:
 
             {code(unrolled)}
 
@@ -100,59 +94,7 @@ def as_layers(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
             thousand layers deep. So the cell is wired once, and run a thousand times.
 
             ? In which way is this more than a feed-forward network of three layers?
-            ! In two: each layer has an input of its own, and all layers have the same weights. So it can be made as long
-            as the sequence is, without a single weight more.
-        """,
-    )
-
-
-def as_cell(read: nn.Linear, keep: nn.Linear) -> Walkthrough:
-    network = Recurrent(cell(read, keep))
-    input = [np.array(XS).reshape(3, 1, 1), np.array([[STATE]])]
-    grad_output = [np.array([0.0, 0.0, 1.0]).reshape(3, 1, 1), None]
-    network.forward(input)
-    network.zero_grad_parameters()
-    grad_xs = network.backward(input, grad_output)[0].ravel()
-    states = network.tape["h"].output.ravel()
-    return walkthrough(
-        network,
-        input,
-        grad_output,
-        title="Lesson 3, page 2: One cell, run three times",
-        introduction=f"""
-            The same network once more. Each of the three layers was the same lines with the same weights, so write them
-            once, as a *cell*, and let it run over time:
-
-            {code(cell)}
-
-            `Recurrent(cell)` does the rest: what leaves the cell as `h` comes back, one step later, as `prev_h`. The
-            second time line, below, is for the steps in time.
-        """,
-        notes={
-            ("forward", "prev_h", 0): """
-                The first step has no step before it. It begins with the state that was given, 0.
-            """,
-            ("forward", "prev_h", 1): f"""
-                {shown(states[0])} is what `h` was a step ago: the dashed arrow brought it here.
-            """,
-            ("forward", "h"): f"The states over time: {listed(states)}, the numbers of the first page.",
-            ("backward", "h", 2): "The loss looks at the last state alone, so the first message, 1, arrives here.",
-            ("backward", "h", 1): """
-                No loss looks at this step. Its message comes out of the future: from the step after it.
-            """,
-            ("backward", "x", 0): f"""
-                The message for the first input, {shown(grad_xs[0])}, and again it is the number of the first page.
-            """,
-        },
-        conclusion=f"""
-            Below the picture the states are drawn **over time**, and how large the message is at each step. It falls
-            to the left: {listed(reversed(grad_xs))} for the inputs, from the last to the first.
-
-            ? What would the states be with `keep` at 0?
-            ! Each state would depend on its own input alone: {listed([np.tanh(READ * x) for x in XS])}. Without `keep`
-            there is no memory, only three separate neurons.
-
-            ? The weights are the same at every step. Is their gradient?
-            ! No. Each step gives a share of its own, out of its own message and its own state. They are added up.
+            ! In two: each layer has an input of its own, and all layers have the same weights. So it can be made as
+            long as the sequence is, without a single weight more.
         """,
     )

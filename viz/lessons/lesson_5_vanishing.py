@@ -1,20 +1,20 @@
-"""Why gradients vanish, and the carousel: three memories side by side, then real cells with random weights."""
+"""Why gradients vanish, and the carousel: three memories side by side."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from nodegraph import GModule, Recurrent, annotate_nodes, nn, seed
-from nodegraph.models import lstm, rnn
+from nodegraph import GModule, Recurrent, annotate_nodes, nn
 from nodegraph.viz import walkthrough
 from nodegraph.viz.lessons.text import code, shown
 from nodegraph.viz.walkthrough import Walkthrough
 
 TITLE = "Why gradients vanish, and the carousel"
-ABOUT = "Three memories read one signal. How much of the error reaches it, twenty steps back? Then real cells."
+ABOUT = "Three memories read one signal. How much of the error finds its way back to it? Then real cells."
 
 STEPS, KEEP, BIAS = 20, 0.6, 4.0
-HIDDEN, LONG, FORGET = 8, 40, 3.0
 
 
 def memories() -> GModule:
@@ -55,18 +55,14 @@ def signal() -> list[np.ndarray]:
     return [xs, *np.zeros((3, 1, 1))]
 
 
-def last(steps: int, states: int = 3) -> list:
+def last(steps: int, states: int = 3) -> list[Any]:
     """The gradient of a loss that looks at the last step alone."""
     gradient = np.zeros((steps, 1, 1))
     gradient[-1] = 1
     return [gradient, *[None] * states]
 
 
-def pages() -> list[Walkthrough]:
-    return [three_memories(), real_cells()]
-
-
-def three_memories() -> Walkthrough:
+def page() -> Walkthrough:
     network, run = side_by_side(KEEP, BIAS)
     _, strong = side_by_side(3.0, 0.0)
     f, h, end = run["forget_gate"][0], run["rnn"], STEPS - 1
@@ -88,8 +84,9 @@ def three_memories() -> Walkthrough:
             - **gated** is the heart of the LSTM: its old state, times a forget gate that is open, {shown(f)}.
             - **carousel** is the heart of the first LSTM: its old state, and that is all.
 
-            The `answer` at the end adds them up, so each of the three gets the same first message, a 1. Before you walk,
-            look at the chart below the picture, **from the last step alone**: how far back does the error reach?
+            The `answer` at the end adds them up, so each of the three gets the same first message, a 1. Before you
+            walk, look at the chart below the picture, **from the last step alone**: how far back does the error
+            reach?
         """,
         notes={
             ("forward", "rnn"): f"After {end} steps of silence the signal 1 has become {shown(h[-1])}.",
@@ -102,8 +99,8 @@ def three_memories() -> Walkthrough:
             """,
             ("backward", "rnn", end - 1): f"One step back: {shown(run['∂rnn'][-2])}. And so on, a factor at each step.",
             ("backward", "rnn", 0): f"""
-                **{shown(run["∂rnn"][0])}** is all that reaches the signal. A weight that moved by this would not
-                move. The gradient has *vanished*: the RNN cannot learn what lies {end} steps back.
+                **{shown(run["∂rnn"][0])}** is all that reaches the signal. A weight that is moved by so little stays
+                where it is. The gradient has *vanished*: the RNN cannot learn what lies {end} steps back.
             """,
             ("backward", "gated", end - 1): f"One step back: {shown(run['∂gated'][-2])}, which is the forget gate.",
             ("backward", "gated", 0): f"""
@@ -117,100 +114,27 @@ def three_memories() -> Walkthrough:
             """,
         },
         conclusion=f"""
-            **The whole of it in three lines.** A step back in time multiplies the message by a factor, and {end} steps
-            by {end} of them. What was left of a message of 1:
+            **The whole of it in three lines.** A step back in time multiplies the message by a factor, and {end}
+            steps by {end} of them. What was left of a message of 1:
 
             - `rnn`: the factor is the curve's slope times {shown(KEEP)}, never more than {shown(KEEP)}. Left:
               **{shown(run["∂rnn"][0])}**.
             - `gated`: the factor is the forget gate, {shown(f)}. Left: **{shown(run["∂gated"][0])}**.
             - `carousel`: the factor is 1. Left: **{shown(run["∂carousel"][0])}**.
 
-            The carousel never loses anything, which lesson 4 showed to be too much of a good thing. The forget gate can
-            be near 1 while a thing matters, and shut when it is over.
+            The carousel never loses anything, which lesson 4 showed to be too much of a good thing. The forget gate
+            can be near 1 while a thing matters, and shut when it is over.
 
             [On to the second page](lesson_5_page_2.html): was this cooked up? Look at real cells with random weights.
 
             ? Would a large weight help the RNN? Put 3 in the place of {shown(KEEP)}.
-            ! It does not: {shown(strong["∂rnn"][0])}. The state runs up to {shown(strong["rnn"][-1])}, where the curve is
-            flat: its slope is {shown(1 - strong["rnn"][-1] ** 2)}, and 3 times that is still far below 1. Where states
-            stay small, factors above 1 make the gradient *explode* instead. To hold it near 1 by a weight, over all
-            steps and states, is balancing on a needle. The gate does it by design.
+            ! It does not: {shown(strong["∂rnn"][0])}. The state runs up to {shown(strong["rnn"][-1])}, where the
+            curve is flat: its slope is {shown(1 - strong["rnn"][-1] ** 2)}, and 3 times that is still far below 1.
+            Where states stay small, factors above 1 make the gradient *explode* instead. To hold it near 1 by a
+            weight, over all steps and states, is balancing on a needle. The gate does it by design.
 
             ? What if the bias of the forget gate were 0 instead of {shown(BIAS)}?
-            ! The gate would stand at {shown(strong["forget_gate"][0])}, and {shown(strong["∂gated"][0])} would arrive:
-            no better than an RNN. That is why one starts training with a positive bias there.
-        """,
-    )
-
-
-def cells() -> GModule:
-    x, prev_rnn = nn.Identity()(), nn.Identity()()
-    prev_c, prev_h = nn.Identity()(), nn.Identity()()
-    rnn_h = rnn.create(1, HIDDEN)([x, prev_rnn])
-    lstm_cell = lstm.create(1, HIDDEN)([x, prev_c, prev_h])
-    lstm_c, lstm_h = lstm_cell.split(2)
-    from_rnn = nn.Linear(HIDDEN, 1)(rnn_h)
-    from_lstm = nn.Linear(HIDDEN, 1)(lstm_h)
-    answer = nn.CAddTable()([from_rnn, from_lstm])
-
-    annotate_nodes()
-    states = [rnn_h, lstm_c, lstm_h]
-    return GModule([x, prev_rnn, prev_c, prev_h], [*states, answer])
-
-
-def random_cells(forget: float) -> tuple[Recurrent, list[np.ndarray], dict[str, np.ndarray]]:
-    """Cells with random weights and this bias at the forget gate, an input, and the norms of gradients over time."""
-    seed(5)
-    cell = cells()
-    layer = cell.node("lstm_cell").module
-    layer.node("i2h").module.bias[HIDDEN : 2 * HIDDEN] += forget
-    network = Recurrent(cell)
-    xs = np.random.default_rng(5).normal(size=(LONG, 1, 1))
-    input = [xs, *np.zeros((3, 1, HIDDEN))]
-    network.forward(input)
-    network.backward(input, last(LONG))
-    norms = {name: np.linalg.norm(network.tape[name].grad_output[:, 0], axis=-1) for name in ("rnn_h", "lstm_c")}
-    return network, input, norms
-
-
-def real_cells() -> Walkthrough:
-    network, input, norms = random_cells(FORGET)
-    shut = random_cells(0.0)[2]
-    back = LONG - 2
-    share = {name: norm[0] / norm[back] for name, norm in norms.items()}
-    factor = {name: share[name] ** (1 / back) for name in share}
-    return walkthrough(
-        network,
-        input,
-        last(LONG),
-        depth=0,
-        over_time=[],
-        title="Lesson 5, page 2: Real cells, random weights",
-        introduction=f"""
-            No number here was chosen by hand. An RNN and an LSTM of {HIDDEN} units each, with random weights, read
-            {LONG} random numbers. Only the bias of the LSTM's forget gates was raised by {shown(FORGET)}, as one does
-            before training:
-
-            {code(cells)}
-
-            Each cell is folded into one box; it is the cells' *states* that matter here. Look at the chart **from the
-            last step alone**.
-        """,
-        notes={
-            ("backward", "rnn_h", 0): f"The message for the state has the size {shown(norms['rnn_h'][0])} here.",
-            ("backward", "lstm_cell", 0): f"""
-                The message for the cell state has the size {shown(norms["lstm_c"][0])} here.
-            """,
-        },
-        conclusion=f"""
-            **Measured in this run**, from t = {back} to t = 0: of the RNN's gradient the share {shown(share["rnn_h"])} is
-            left, which makes a factor of {shown(factor["rnn_h"])} a step. Of the gradient of the LSTM's cell state it
-            is {shown(share["lstm_c"])}, a factor of {shown(factor["lstm_c"])} a step. (The answer at the end is made of
-            `h` alone, so the message for `c` begins one step earlier.)
-
-            ? What would become of the LSTM without the raised bias?
-            ! The same run with the forget gates around a half leaves the share
-            {shown(shut["lstm_c"][0] / shut["lstm_c"][back])}. The LSTM is not magic: it *can* carry the error, if its gates
-            are open. Starting with open gates is how one lets it find that out.
+            ! The gate would stand at {shown(strong["forget_gate"][0])}, and {shown(strong["∂gated"][0])} would
+            arrive: no better than an RNN. That is why one starts training with a positive bias there.
         """,
     )

@@ -1,4 +1,4 @@
-"""Write your own cell: a module of one's own, checked, in a cell that waits for its key, and learns which one that is."""
+"""Write your own cell: a module of one's own, checked, in a cell that waits for its key."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ START, WANTED, FAR, SHARPNESS = 2.2, 3.0, 12.0, 2.0
 
 
 class Bump(nn.Pointwise):
-    """y = exp(-x^2): 1 at 0, and next to nothing far from it."""
+    """y = exp(−x²): 1 at 0, and next to nothing far from it."""
 
     def formula(self, x: Any) -> Any:
-        return np.exp(-x * x)
+        return np.exp(-np.square(x))
 
     def derivative(self, x: Any, y: Any) -> Any:
         return -2 * x * y
@@ -81,7 +81,7 @@ def learn(network: Recurrent, steps: int = 200) -> list[float]:
     return losses
 
 
-def pages() -> list[Walkthrough]:
+def page() -> Walkthrough:
     network = waiting_for(WANTED)
     keys, values = (np.array(numbers).reshape(-1, 1, 1) for numbers in (KEYS, VALUES))
     input = [keys, values, np.zeros((1, 1))]
@@ -103,17 +103,18 @@ def pages() -> list[Walkthrough]:
 
     last = np.zeros((len(KEYS), 1, 1))
     last[-1] = 1
-    page = walkthrough(
+    return walkthrough(
         network,
         input,
         [last, None],
-        labels=[f"{key:g}" for key in KEYS],
+        labels=[f"key {shown(key)}" for key in KEYS],
         title=f"Lesson 7: {TITLE}",
         over_time=["memory", "gate"],
         introduction=f"""
-            Nobody has to stop at the cells that have names. Let us build one that waits: keys come by, each with a value,
-            and only the value with the *right* key is to be kept. It wants a gate that opens near one number and is shut
-            on both sides of it. A sigmoid cannot do that, so we write a module of our own, a formula and its derivative:
+            Nobody has to stop at the cells that have names. Let us build one that waits: keys come by, each with a
+            value, and only the value with the *right* key is to be kept. It wants a gate that opens near one number
+            and is shut on both sides of it. A sigmoid cannot do that, so we write a module of our own, a formula and
+            its derivative:
 
             {code(Bump)}
 
@@ -122,8 +123,8 @@ def pages() -> list[Walkthrough]:
 
             {code(locker)}
 
-            `distance` is {shown(SHARPNESS)} · key − {shown(SHARPNESS * WANTED)}, which is 0 at key {shown(WANTED)}. The keys
-            are {listed(KEYS)}, the values {listed(VALUES)}.
+            `distance` is {shown(SHARPNESS)} · key − {shown(SHARPNESS * WANTED)}, which is 0 at key {shown(WANTED)}.
+            The keys are {listed(KEYS)}, the values {listed(VALUES)}.
         """,
         notes={
             ("forward", "gate", hit): f"The right key: the distance is 0, the gate opens, {shown(gate[hit])}.",
@@ -138,8 +139,9 @@ def pages() -> list[Walkthrough]:
                 with the keys next to it.
             """,
             ("backward", "gate"): """
-                The gate's message is times value on one way, and times the old memory, with a minus, on the other:
-                opening it more pays if the new value serves the loss better than the old memory.
+                Two messages meet here: one by way of `taken`, multiplied by the value, and one by way of `rest`,
+                multiplied by the old memory, with a minus. So the gate is told to open where the value serves the
+                loss better than what the memory holds.
             """,
             ("backward", "distance", near): """
                 The slope of the bump is −2xy: not 0 here, on its flank. It is from keys that are *nearly* right that
@@ -147,23 +149,22 @@ def pages() -> list[Walkthrough]:
             """,
         },
         conclusion=f"""
-            **Is it right?** Never trust a derivative that nobody checked. `check_gradients(Bump(), x)` compares it with
-            small nudges, as you did by hand in lesson 2. The largest error is {shown(error)}; that of the whole cell over
-            time is {shown(whole)}. Write `2 * x * y`, without the minus, and it says: `{refusal}`.
+            **Is it right?** Never trust a derivative that nobody checked. `check_gradients(Bump(), x)` compares it
+            with small nudges, as you did by hand in lesson 2. The largest error is {shown(error)}; that of the whole
+            cell over time is {shown(whole)}. Write `2 * x * y`, without the minus, and it says: `{refusal}`.
 
-            **Can it learn?** The key was set by hand above. Start a second cell with the key {shown(START)}, show it rows
-            of keys and values, and tell it only which value it should have kept. After {len(losses)} steps of Adam the loss
-            has fallen from {shown(losses[0])} to {shown(losses[-1])}, and its key stands at **{shown(key_of(student))}**.
+            **Can it learn?** The key was set by hand above. Start a second cell with the key {shown(START)}, show it
+            rows of keys and values, and tell it only which value it should have kept. After {len(losses)} steps of
+            Adam the loss has fallen from {shown(losses[0])} to {shown(losses[-1])}, and its key stands at
+            **{shown(key_of(student))}**.
 
             ? What happens if the learner starts with the key far off, say at {shown(FAR)}?
-            ! Then every distance is large, the gate {shown(deaf)} even for the nearest
-            key, and the slope as small. No message comes through, and it learns nothing. A gate that is shut for all it
-            sees is deaf: the trouble of lesson 5 in another dress.
+            ! Then every distance is large, the gate {shown(deaf)} even for the nearest key, and the slope as small.
+            No message comes through, and it learns nothing. A gate that is shut for all it sees is deaf: the trouble
+            of lesson 5 in another dress.
 
             ? You want the bump wider. Which line do you change?
-            ! None. The weight of `distance` is the width, and it is learnt like any other:
-            {shown(SHARPNESS)} at the start, {shown(float(student.cell.node("distance").module.weight[0, 0]))} after the
-            training above.
+            ! None. The weight of `distance` is the width, and it is learnt like any other: {shown(SHARPNESS)} at the
+            start, {shown(float(student.cell.node("distance").module.weight[0, 0]))} after the training above.
         """,
     )
-    return [page]

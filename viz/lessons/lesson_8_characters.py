@@ -70,7 +70,7 @@ def loss_on(network: Recurrent, texts: np.ndarray, criterion: nn.ClassNLLCriteri
 
 
 def train(network: Recurrent, generator: np.random.Generator) -> list[float]:
-    """Adam on fresh brackets; gives the losses, in nats a character."""
+    """Adam on fresh brackets; gives the losses."""
     optimizer, criterion, losses = Adam(network.get_parameters(), learning_rate=RATE), nn.ClassNLLCriterion(), []
     for _ in range(ITERATIONS):
         texts = np.array([encoded(brackets(STEPS + 1, generator)) for _ in range(BATCH)]).T
@@ -96,20 +96,21 @@ def with_forget_gate_shut(network: Recurrent) -> Recurrent:
 
 
 def least_losses() -> tuple[float, float]:
-    """The least loss that is possible, with memory and without, in nats a character."""
+    """The least loss that is possible, with memory and without."""
     dots = 1 / LAST_DOT
     surprise = -(LAST_DOT * np.log(LAST_DOT) + (1 - LAST_DOT) * np.log(1 - LAST_DOT))
     pair = np.log(2) + dots * surprise  # Which one opens, and after each dot whether it was the last.
     return pair / (dots + 2), (pair + np.log(2)) / (dots + 2)
 
 
-def pages() -> list[Walkthrough]:
+def page() -> Walkthrough:
     seed(SEED)
     network = Recurrent(character_model(len(VOCABULARY), HIDDEN), compiled=False)
     before = write(network.cell, 36, np.random.default_rng(1))
     losses = train(network, np.random.default_rng(SEED))
     after = write(network.cell, 36, np.random.default_rng(1))
-    fresh = np.array([encoded(brackets(201, np.random.default_rng(i))) for i in range(10)]).T
+    generator = np.random.default_rng(0)
+    fresh = np.array([encoded(brackets(501, generator)) for _ in range(40)]).T
     tested = [loss_on(n, fresh, nn.ClassNLLCriterion()) for n in (network, with_forget_gate_shut(network))]
     best, forgetful = least_losses()
 
@@ -124,7 +125,7 @@ def pages() -> list[Walkthrough]:
     unit = int(np.argmax([tells_apart(of_unit, in_square) for of_unit in c[inside].T]))
     row, opening = ("first", "second", "third")[unit], READ.index("(")
 
-    page = walkthrough(
+    return walkthrough(
         network,
         input,
         criterion=nn.ClassNLLCriterion(),
@@ -133,20 +134,20 @@ def pages() -> list[Walkthrough]:
         over_time=["next_c", "in_gate", "forget_gate", "out_gate", "next_h"],
         title=f"Lesson 8: {TITLE}",
         introduction=f"""
-            A character model reads a text and says, after each character, how probable every other one is to come next.
-            This one reads brackets:
+            A character model reads a text and says, after each character, how probable every other one is to come
+            next. This one reads brackets:
 
                 {brackets(48, np.random.default_rng(3))}
 
-            After each dot there may be one more, or the bracket closes; nobody can know. But *which* bracket it will be,
-            round or square, can be known: one has to remember what was opened, however many dots ago. That is a task for
-            a memory.
+            After each dot there may be one more, or the bracket closes; nobody can know. But *which* bracket it will
+            be, round or square, can be known: one has to remember what was opened, however many dots ago. That is a
+            task for a memory.
 
             {code(character_model)}
 
-            In the middle is the LSTM of lesson 4, with {HIDDEN} units instead of one. New are the ends. `OneHot` makes
-            numbers of a character: a 1 in its place, 0 elsewhere. `scores` is one number for each character that may
-            come next, and `LogSoftMax` turns the scores into logarithms of probabilities.
+            In the middle is the LSTM of lesson 4, with {HIDDEN} units instead of one. New are the ends. `OneHot`
+            makes numbers of a character: a 1 in its place, 0 elsewhere. `scores` is one number for each character
+            that may come next, and `LogSoftMax` turns the scores into logarithms of probabilities.
 
             Nothing here was set by hand. The weights were random, and were trained while this page was made, by
             {ITERATIONS} steps like those of lesson 1: run forward, take the loss, run backward, move every weight a
@@ -191,28 +192,29 @@ def pages() -> list[Walkthrough]:
                 {before}
                 {after}
 
-            The loss fell from {shown(losses[0])} to {shown(tested[0])}, measured on brackets that it never saw. Whoever
-            guesses as well as one can, but does not remember what was opened, cannot come below {shown(forgetful)}. With
-            a memory the limit is {shown(best)}.
+            The loss fell from {shown(losses[0])} to {shown(tested[0])}, measured on {fresh.size:,} characters that it
+            never saw. Whoever guesses as well as one can, but does not remember what was opened, cannot come below
+            {shown(forgetful)} in the long run. With a memory the limit is {shown(best)}.
 
-            **And the forget gate?** Look at the bands of `forget_gate` [over time](#forward/forget_gate/{opening}): in the {row}
-            row it is open through the dots, and shuts where a new bracket opens. Shut it everywhere, in the trained
-            network, and the loss is {shown(tested[1])}: what was opened is forgotten with the next dot.
+            **And the forget gate?** Look at the bands of `forget_gate` [over time](#forward/forget_gate/{opening}):
+            in the {row} row it shuts where a new bracket opens, and is open while the dots go on. Shut it everywhere,
+            in the trained network, and the loss is {shown(tested[1])}: what was opened is forgotten with the next
+            dot.
 
-            **From here to a real one** there is nothing new, only more: a vocabulary of all characters, {HIDDEN} units
-            become hundreds, one layer becomes two or three. `nodegraph train --data FILE` trains one on your own text,
-            `nodegraph sample` lets it write, and `nodegraph walk CHECKPOINT --text "to be"` shows it as you saw this one.
+            **From here to a real one** there is nothing new, only more: a vocabulary of all characters, {HIDDEN}
+            units become hundreds, one layer becomes two or three. `nodegraph train --data FILE` trains one on your
+            own text, `nodegraph sample` lets it write, and `nodegraph walk CHECKPOINT --text "to be"` shows it as you
+            saw this one.
 
             ? Why can no training bring the loss to 0?
-            ! Because the text itself is partly chance: which bracket opens, and how many dots there are. The best that one
-            can do is to give each possibility its true chance: {shown(best)} nats a character remain.
+            ! Because the text itself is partly chance: which bracket opens, and how many dots there are. The best
+            that one can do is to give each possibility its true chance: {shown(best)} remains.
 
             ? After a dot the chances of `]` and `)` together should be {shown(LAST_DOT)}. What are they here?
             ! {shown(chances[square, closing].sum())} inside the square bracket,
             {shown(chances[round_, closing].sum())} inside the round one: learnt from examples, so near, not exact.
         """,
     )
-    return [page]
 
 
 def tells_apart(values: np.ndarray, in_square: np.ndarray) -> float:

@@ -41,5 +41,6 @@ def code(what: Callable[..., Any]) -> str:
     """The source of a function or a class, without its docstring, for a text to show as it is typed."""
     lines = textwrap.dedent(inspect.getsource(what))
     if what.__doc__:
-        lines = lines.replace(f'    """{what.__doc__}"""\n', "", 1)
+        head, rest = lines.split(f'    """{what.__doc__}"""\n', 1)
+        lines = head + rest.lstrip("\n")
     return "\n\n" + textwrap.indent(lines.strip(), DEEP)

@@ -63,7 +63,7 @@ class Names:
 def _renamed(line: str, names: dict[str, str]) -> str:
     """A gradient's equation in these names instead of x and y, with ∂ for d."""
 
-    def name(match: re.Match) -> str:
+    def name(match: re.Match[str]) -> str:
         differential, symbol, parameter = match.groups()
         if parameter:
             return f"∂{parameter}"

@@ -38,7 +38,7 @@ class Notes:
                 self.of_node.setdefault(box.node, []).append(box)
                 if box.node.name:
                     self.named.setdefault(box.node.name, []).append(box)
-        self.found: list[tuple[Box | None, str | None, int | None, list]] = []
+        self.found: list[tuple[Box | None, str | None, int | None, list[Any]]] = []
         for key, text in notes.items():
             blocks = prose.blocks(text, f"the note for {key!r}")
             self.found += [(*place, blocks) for place in self._places(key)]

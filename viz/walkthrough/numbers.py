@@ -29,7 +29,7 @@ class Store:
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
-        self._known: dict[tuple, int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}
 
     def add(self, value: Any, whole_columns: bool = False) -> Reference:
         """Keep a value; with `whole_columns` a matrix is summarised only along its columns."""

@@ -93,7 +93,8 @@ def _edge_ids(scene: Scene, writer: DotWriter, ids: dict[str, list[str]]) -> lis
     found = []
     columns = writer.columns
     pieces = [link for link in columns.links if link.attributes.get("color") == columns.lane] if columns else []
-    lanes = nx.Graph([(link.tail, link.head) for link in pieces])
+    lanes = nx.Graph()
+    lanes.add_edges_from((link.tail, link.head) for link in pieces)
     for edge in scene.edges:
         ends = writer.key[edge.tail], writer.key[edge.head]
         if columns and edge in columns.routed:

@@ -85,7 +85,7 @@ class StandIn(Symbol):
         result.function, result.arguments = function, inputs
         return result if out is None else _write(out, result)
 
-    def __array_function__(self, function: Callable, types: Any, arguments: Any, options: Any) -> Any:
+    def __array_function__(self, function: Callable[..., Any], types: Any, arguments: Any, options: Any) -> Any:
         if function.__name__ not in FUNCTIONS:
             raise NotRecordable(f"np.{function.__name__}")
         return FUNCTIONS[function.__name__](*arguments, **options)
@@ -106,10 +106,10 @@ def _write(out: Any, result: StandIn) -> Any:
     return out
 
 
-def records(*names: str) -> Callable:
+def records(*names: str) -> Callable[..., Any]:
     """Decorator: this is how the functions of these names are written down."""
 
-    def register(function: Callable) -> Callable:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         FUNCTIONS.update(dict.fromkeys(names, function))
         return function
 

@@ -119,6 +119,7 @@ class Conversion:
         return _of_shapes(shapes, lambda shape: self.apply("Expand", zero, self.recorder.integers(), shape=shape))
 
     def refusal(self) -> ExportError:
+        """The error for what ONNX cannot express."""
         return ExportError(f"ONNX cannot express {', '.join(self.refused)}")
 
 

@@ -60,7 +60,7 @@ class Recorder:
         self.axes: dict[str, tuple[Value, int]] = {}
         """Where the length of an open axis can be seen: an input of the graph, and the axis of it."""
         self.indices: set[int] = set()
-        self._arrays: dict[tuple, Value] = {}
+        self._arrays: dict[tuple[Any, ...], Value] = {}
         self._lengths: dict[str, Value] = {}
 
     @property
@@ -103,7 +103,7 @@ class Recorder:
             return self.reshape(self._held(place, whole, self.names[place]), array.shape)
         return self._held((array.dtype.str, array.shape, array.tobytes()), array, None)
 
-    def _held(self, key: tuple, array: np.ndarray, name: str | None) -> Value:
+    def _held(self, key: tuple[Any, ...], array: np.ndarray, name: str | None) -> Value:
         if key not in self._arrays:
             self._arrays[key] = Value(array.dtype, array.shape, name, array)
         return self._arrays[key]

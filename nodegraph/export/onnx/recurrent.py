@@ -177,7 +177,7 @@ class Unfolding:
             taken.add(id(value))
             body.outputs.append(value)
 
-    def _scan(self, body: Body, first: list, scanned: list, fed: list, seen: list) -> Any:
+    def _scan(self, body: Body, first: list[Any], scanned: list[Any], fed: list[Any], seen: list[Any]) -> Any:
         """Iterators over the final states and over what is seen at each step, stacked."""
         outputs = [(x.dtype, x.shape) for x in fed] + [(x.dtype, (self.steps, *x.shape)) for x in seen]
         if not scanned:

@@ -156,7 +156,7 @@ class Converter:
 
     def __init__(self) -> None:
         self.made: dict[int, torch.nn.Module] = {}
-        self.tensors: dict[tuple, torch.Tensor] = {}
+        self.tensors: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def convert(self, component: Component, outermost: bool = False) -> torch.nn.Module:
         """The PyTorch module of a module or a criterion, with its numbers and the modules inside."""
@@ -231,10 +231,10 @@ def _all_inside(component: Component) -> Iterator[Component]:
                 yield from _all_inside(inner)
 
 
-def cannot(*classes: type) -> Callable[[Callable], Callable]:
+def cannot(*classes: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: why a module of these classes cannot be expressed, or None."""
 
-    def put_down(reason: Callable[[Any], str | None]) -> Callable:
+    def put_down(reason: Callable[[Any], str | None]) -> Callable[..., Any]:
         for cls in classes:
             REASONS[cls] = reason
             OVERRIDABLE.setdefault(cls, HARMLESS)

@@ -29,7 +29,7 @@ def minimum(a: Any, b: Any) -> Any:
     return torch.clamp(a, max=b) if isinstance(b, (int, float)) else torch.minimum(a, b)
 
 
-FUNCTIONS: dict[str, Callable] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{
         name: getattr(operator, ours)
         for name, ours in {

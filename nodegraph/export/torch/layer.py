@@ -52,7 +52,7 @@ class Function(Layer):
     def __init__(
         self,
         component: Component,
-        function: Callable,
+        function: Callable[..., Any],
         settings: str = "",
         inline: bool = False,
         spread: bool = False,
@@ -74,13 +74,13 @@ ANY = (1, 2, 3, 4, 5)
 
 def function(
     *classes: type, settings: str = "", inline: bool = False, spread: bool = False, rowwise: tuple[int, ...] = ()
-) -> Callable[[Callable], Callable]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: what modules of these classes compute, as a function of the input and of the settings by name.
 
     `inline` says that it asks nothing of its input, not even the shape, so that it can be written out in a graph.
     """
 
-    def put_down(computes: Callable) -> Callable:
+    def put_down(computes: Callable[..., Any]) -> Callable[..., Any]:
         @register(*classes)
         def translate(component: Component, converter: Converter) -> Function:
             return Function(component, computes, settings, inline, spread, rowwise)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,20 @@ class Binary(Source):
     def __init__(self, content: bytes, order: str, long_size: int) -> None:
         super().__init__(content)
         self.order, self.long_size = order, long_size
-        self.byte_order = "little" if order == "<" else "big"
-        self.double_type = np.dtype(order + "f8")
+        self.integer_form, self.double_form = struct.Struct(order + "i"), struct.Struct(order + "d")
+
+    def _number(self, form: struct.Struct) -> Any:
+        start = self.position
+        if form.size > self.remaining:
+            raise self.fail(f"a number of {form.size} bytes does not fit into the {self.remaining} that are left")
+        self.position += form.size
+        return form.unpack_from(self.content, start)[0]
 
     def integer(self) -> int:
-        return int.from_bytes(self.take(4, "a number"), self.byte_order, signed=True)
+        return self._number(self.integer_form)
 
     def double(self) -> float:
-        return float(np.frombuffer(self.take(8, "a number"), self.double_type)[0])
+        return self._number(self.double_form)
 
     def text(self) -> bytes:
         return self.take(self.integer(), "a string")

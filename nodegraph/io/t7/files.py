@@ -85,16 +85,17 @@ def translated(value: Any) -> Any:
 
 def outermost_modules(value: Any) -> list[Record]:
     """The objects in a value that become modules, without those inside them."""
-    found, seen, pending = [], set(), [value]
+    found, pending, walk = [], [value], object()
     while pending:
         value = pending.pop()
-        if not isinstance(value, (Table, Record, Function)) or id(value) in seen:
+        if not isinstance(value, (Table, Record, Function)) or value.seen_by is walk:
             continue
-        seen.add(id(value))
+        value.seen_by = walk
         if known(value):
             found.append(value)
         elif isinstance(value, Table):
-            pending += [part for entry in value.items() for part in entry]
+            parts = (part for entry in value.items() for part in entry)
+            pending += (part for part in parts if isinstance(part, (Table, Record, Function)))
         else:
             pending.append(value.content if isinstance(value, Record) else value.upvalues)
     return found

@@ -29,7 +29,14 @@ class Part:
     late: bool = False
 
 
-def row(torch: str, ours: type, *parts: Part, elements: tuple = (), version: int = 1, aliases: tuple = ()) -> None:
+def row(
+    torch: str,
+    ours: type,
+    *parts: Part,
+    elements: tuple[Any, ...] = (),
+    version: int = 1,
+    aliases: tuple[Any, ...] = (),
+) -> None:
     """Register a class of Torch's and ours, and further names under which Torch has the same.
 
     The parts are the constructor's arguments in order; late ones, and those that only give, may stand anywhere.

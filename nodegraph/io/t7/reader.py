@@ -25,6 +25,10 @@ MAX_DEPTH = 50_000
 MAX_AXES = 32
 MAX_OBJECT_KEYS = 100_000
 """Tables and other objects that are keys; each takes far more memory than it does in the file."""
+MEMORY_ALLOWED, MEMORY_PER_BYTE = 50_000_000, 10
+"""What the objects of a file may take: so many bytes, and so many more for each byte of the file."""
+OBJECT_SIZE, HASH_SIZE, ENTRY_SIZE = 160, 200, 60
+"""About what an object takes, what a dictionary in it does, and what each entry of that does, in bytes."""
 UNFINISHED = object()
 NUMERIC_CLASS = re.compile(r"torch\.(\w+?)(Tensor|Storage)")
 
@@ -62,6 +66,8 @@ class Reader:
         self.objects: list[Any] = []
         self.others: dict[int, Any] = {}
         self.object_keys = 0
+        self.names: dict[str, str] = {}
+        self.memory_left = MEMORY_ALLOWED + MEMORY_PER_BYTE * source.remaining
 
     def read(self) -> Any:
         """The value at the source's place."""
@@ -121,6 +127,12 @@ class Reader:
             return self.objects[index - 1]
         return self.others.get(index)
 
+    def _account(self, size: int) -> None:
+        """Note what an object takes. Torch7 writes none so briefly that the file's own size would not do for it."""
+        self.memory_left -= size
+        if self.memory_left < 0:
+            raise self.source.fail(f"its objects take more than {MEMORY_PER_BYTE} times the memory of the file")
+
     def _remember(self, index: int, value: Any) -> Any:
         if index == len(self.objects) + 1:
             self.objects.append(value)
@@ -132,6 +144,7 @@ class Reader:
 
     def _table(self, index: int) -> Reading:
         table = self._remember(index, Table())
+        self._account(OBJECT_SIZE)
         size = self.source.bounded(self.source.integer(), self.source.least_entry, "the size of a table,")
         yield from self._entries(table, size)
         return table
@@ -152,9 +165,12 @@ class Reader:
                 value = yield self._compound(kind)
             if value is not None:
                 table.set(key, value)
+        if table.hash:
+            self._account(HASH_SIZE + ENTRY_SIZE * len(table.hash))
 
     def _function(self, index: int | None) -> Reading:
         function = Function(bytes(self.source.text()))
+        self._account(OBJECT_SIZE)
         if index is not None:
             self._remember(index, function)
         function.upvalues = yield self._value()
@@ -174,7 +190,8 @@ class Reader:
                 return self._remember(index, Storage(source.numbers(dtype, source.long()), name))
             self._remember(index, UNFINISHED)
             return self._remember(index, (yield self._tensor(name, dtype)))
-        record = self._remember(index, Record(name, None, version, start))
+        self._account(OBJECT_SIZE)
+        record = self._remember(index, Record(self.names.setdefault(name, name), None, version, start))
         record.content = yield CONTENTS.get(name, Reader._value)(self)
         return record
 

@@ -79,6 +79,7 @@ class Fields:
         self.settled: tuple[str, ...] = ()
 
     def fail(self, message: str) -> T7Error:
+        """The error for a record that cannot be what it says."""
         return T7Error(f"{self.record.name}: {message}", self.record.offset)
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -133,7 +134,7 @@ class Importer:
 
     def __init__(self) -> None:
         self.made: dict[int, tuple[Record, Any]] = {}
-        self.arrays: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self.arrays: dict[tuple[Any, ...], tuple[np.ndarray, np.ndarray]] = {}
         self.narrowed: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self.sizes: dict[int, int] = {}
         self.nesting = 0
@@ -164,7 +165,9 @@ class Importer:
             made = translation.build(fields)
             if id(made) not in self.sizes:  # a class that only wraps a module gives that module
                 self._finish(made, fields)
-        except T7Error:
+        except T7Error as error:
+            if error.offset is None:
+                raise T7Error(error.message, value.offset) from error.__cause__
             raise
         except Exception as error:
             raise T7Error(f"a {value.name} with such fields cannot be made: {error}", value.offset) from error

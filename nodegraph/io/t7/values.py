@@ -39,35 +39,46 @@ KINDS = {dtype: kind for kind, dtype in reversed(DTYPES.items()) if not kind.sta
 class Table:
     """A Lua table: `array` has the values at the keys 1, 2, 3 and so on, `hash`, unless None, all others.
 
-    Tables, and all other objects of a file, are equal only to themselves, so that they can be keys, too.
+    Tables, and all other objects of a file, are equal only to themselves, so that they can be keys, too. Whoever goes
+    through all of them notes in `seen_by` that he was there, which takes less memory than a set of them.
 
     >>> table = Table(["a", "b"], {"name": "x"})
     >>> table.get(2), table.get("name"), len(table)
     ('b', 'x', 3)
     """
 
-    __slots__ = ("array", "hash", "is_plain")
+    __slots__ = ("_array", "hash", "seen_by")
 
     def __init__(self, array: list | None = None, hash: dict | None = None) -> None:
-        self.array: list = [] if array is None else array
-        self.hash, self.is_plain = hash, False
+        self._array, self.hash, self.seen_by = array, hash, None
+
+    @property
+    def array(self) -> list:
+        """The values at 1, 2, 3 and so on; made when it is asked for, because many tables have none."""
+        if self._array is None:
+            self._array = []
+        return self._array
+
+    @array.setter
+    def array(self, values: list) -> None:
+        self._array = values
 
     def __len__(self) -> int:
-        return len(self.array) + len(self.hash or ())
+        return len(self._array or ()) + len(self.hash or ())
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value at a number, a string, a boolean or an object."""
-        if type(key) is int and 1 <= key <= len(self.array):
+        if type(key) is int and 1 <= key <= len(self._array or ()):
             return self.array[key - 1]
         return self.hash.get(as_key(key), default) if self.hash else default
 
     def set(self, key: Any, value: Any) -> None:
         """Put a value at a key."""
-        if type(key) is int and key == len(self.array) + 1:
+        if type(key) is int and key == len(self._array or ()) + 1:
             self.array.append(value)
             while self.hash and len(self.array) + 1 in self.hash:
                 self.array.append(self.hash.pop(len(self.array) + 1))
-        elif type(key) is int and 1 <= key <= len(self.array):
+        elif type(key) is int and 1 <= key <= len(self._array or ()):
             self.array[key - 1] = value
         else:
             if self.hash is None:
@@ -76,7 +87,7 @@ class Table:
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Keys and values, the array part first."""
-        yield from enumerate(self.array, 1)
+        yield from enumerate(self._array or (), 1)
         for key, value in (self.hash or {}).items():
             yield key.value if isinstance(key, Key) else key, value
 
@@ -125,10 +136,10 @@ class Record:
     <nn.Linear with bias>
     """
 
-    __slots__ = ("name", "content", "version", "offset", "is_plain")
+    __slots__ = ("name", "content", "version", "offset", "seen_by")
 
     def __init__(self, name: str, content: Any = None, version: int = 1, offset: int | None = None) -> None:
-        self.name, self.content, self.version, self.offset, self.is_plain = name, content, version, offset, False
+        self.name, self.content, self.version, self.offset, self.seen_by = name, content, version, offset, None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -141,7 +152,7 @@ class Record:
         return f"<{self.name}{' with ' + ', '.join(names) if names else ''}>"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Storage:
     """The memory of tensors as an object of its own: numbers in one row. `name` is its class, `torch.LongStorage`."""
 
@@ -152,13 +163,13 @@ class Storage:
         self.name = self.name or f"torch.{KINDS[self.array.dtype]}Storage"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Function:
     """A Lua function: bytecode, which nothing here ever runs, and the values that it closes over."""
 
     code: bytes
     upvalues: Any = None
-    is_plain: bool = False
+    seen_by: Any = None
 
     def __repr__(self) -> str:
         return f"<Lua function of {len(self.code)} bytes>"
@@ -181,8 +192,8 @@ def plain(value: Any, replaced: Mapping[int, Any] = NOTHING) -> Any:
             return value.array
         if isinstance(value, Record) and id(value) in replaced:
             return replaced[id(value)]
-        if isinstance(value, (Table, Record, Function)) and not value.is_plain:
-            value.is_plain = True
+        if isinstance(value, (Table, Record, Function)) and value.seen_by is not plain:
+            value.seen_by = plain
             pending.append(value)
         return _container(value) if isinstance(value, Table) else value
 
@@ -204,9 +215,9 @@ def plain(value: Any, replaced: Mapping[int, Any] = NOTHING) -> Any:
     return result
 
 
-def _container(table: Table) -> list | dict:
+def _container(table: Table) -> list[Any] | dict[Any, Any]:
     """The list or dictionary that a table becomes: always the same one for the same table."""
-    if table.hash and table.array:
+    if table.hash and len(table) > len(table.hash):
         table.hash = {**dict(enumerate(table.array, 1)), **table.hash}
         table.array = []
     return table.hash or table.array

@@ -93,7 +93,7 @@ class Writer:
         self.output = output
         self.indices: dict[int, int] = {}
         self.kept: list[Any] = []
-        self.storages: dict[tuple, Storage] = {}
+        self.storages: dict[tuple[Any, ...], Storage] = {}
 
     def write(self, value: Any) -> None:
         """Write one value and all in it; follows the nesting on a list of generators, however deep it is."""
@@ -153,7 +153,7 @@ class Writer:
         self.output.integer(index)
         return is_new
 
-    def _entries(self, table: Table | list | tuple | dict) -> Writing:
+    def _entries(self, table: Table | list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Writing:
         entries = list(items(table))
         self.output.integer(len(entries))
         for key, value in entries:
@@ -211,7 +211,7 @@ class Writer:
         return self.storages.setdefault((first, storage.array.size, storage.name), storage)
 
 
-def items(table: Table | list | tuple | dict) -> Iterable[tuple[Any, Any]]:
+def items(table: Table | list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
     """The keys and values of anything that becomes a table; nil is left out, as a Lua table cannot hold it."""
     if isinstance(table, Table):
         entries = table.items()

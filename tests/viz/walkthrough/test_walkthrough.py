@@ -280,6 +280,23 @@ def test_prose():
         ["ul", ["one and a half"], [["strong", "two"]]],
         ["pre", "as  typed"],
     ]
+    code = """
+        Some code:
+
+                    def f():
+
+                        return 1
+    """
+    assert blocks(code) == [["p", "Some code:"], ["pre", "def f():\n\n    return 1"]]
+    assert blocks("? Is it *so*?\nOr not?\n! It is\nso.") == [
+        ["ask", ["Is it ", ["em", "so"], "? Or not?"], ["It is so."]]
+    ]
+    assert blocks("? Is it so?") == [["p", "? Is it so?"]]
+    assert blocks("[a](#backward/h/3), [b](x.html#loss)") == [
+        ["p", ["a", "a", "#backward/h/3"], ", ", ["a", "b", "x.html#loss"]]
+    ]
+    for elsewhere in ("[c](javascript:alert(1))", "[c](https://x.org/y.html)", "[c](../x.html)", "`[c](x.html)"):
+        assert blocks(elsewhere) == [["p", elsewhere]] or elsewhere.startswith("`")
     assert blocks("2 * 3 * 4 < 5 and a_b_c") == [["p", "2 ", ["em", " 3 "], " 4 < 5 and a_b_c"]]
 
 

@@ -19,8 +19,17 @@ function proseOf(blocks) {
 function spanOf(span) {
   if (typeof span === 'string') return span;
   const [kind, text, target] = span;
-  if (kind === 'a') return el('a', { href: target }, text);
+  if (kind === 'a') return linkTo(target, text);
   return el({ code: 'code', strong: 'strong', em: 'em' }[kind], {}, text);
+}
+
+// A frame in a notebook has no address of its own, so a link within the page is not left to the browser.
+function linkTo(target, text) {
+  const within = (event) => {
+    event.preventDefault();
+    follow(target);
+  };
+  return el('a', target.startsWith('#') ? { href: target, onclick: within } : { href: target }, text);
 }
 
 function notesAt(notes, t) {

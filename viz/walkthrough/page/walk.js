@@ -95,9 +95,12 @@ function play() {
   return move(1);
 }
 
+// Who goes on while still reading above is taken to where it happens.
 function byHand(direction) {
   stop();
   move(direction);
+  const stage = document.querySelector('.stage');
+  if (stage.getBoundingClientRect().top > window.innerHeight * 0.7) stage.scrollIntoView();
 }
 
 function onKey(event) {
@@ -148,12 +151,12 @@ function switchTheme() {
 
 // The step that the address names, as in #12 or, at a step in time, #12,3; or by its box, as in #backward/h and, at a
 // step in time, #backward/h/3, or #loss.
-function showPlace() {
-  const [, phase, name, at] = named(location.hash) || [];
+function showPlace(hash) {
+  const [, phase, name, at] = named(hash) || [];
   const box = data.boxes.findIndex((one) => one.kind !== 'output' && one.title === name);
   if (phase === 'loss') return go(null, phase);
   if (box >= 0) return go(box, phase, at ? Math.min(lastTime, at) : undefined);
-  const [, step, t] = location.hash.match(/^#(\d+)(?:,(\d+))?$/) || [null, 1, 0];
+  const [, step, t] = hash.match(/^#(\d+)(?:,(\d+))?$/) || [null, 1, 0];
   atOnce(Math.max(0, Math.min(steps.length - 1, step - 1)), Math.max(0, Math.min(lastTime, Number(t) || 0)));
 }
 
@@ -165,8 +168,8 @@ function named(hash) {
   }
 }
 
-function followLink() {
-  showPlace();
+function follow(hash) {
+  showPlace(hash);
   document.querySelector('.stage').scrollIntoView();
 }
 
@@ -218,8 +221,8 @@ function start() {
   fitView();
   startDiagram(jump);
   if (data.overTime) startOverTime(go);
-  showPlace();
-  window.addEventListener('hashchange', followLink);
+  showPlace(location.hash);
+  window.addEventListener('hashchange', () => follow(location.hash));
   document.addEventListener('keydown', onKey);
   find('theme').addEventListener('click', switchTheme);
   darkSystem.addEventListener('change', () => {

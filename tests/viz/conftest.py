@@ -1,5 +1,6 @@
 """A headless Chromium for the pages; tests that need it skip where it or Playwright is missing."""
 
+import pathlib
 import shutil
 
 import pytest
@@ -26,11 +27,11 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, tmp_path):
-    """`opened(page)` shows a walkthrough, and fails in the end if the browser had anything to complain about."""
+    """`opened(page)` shows a walkthrough, or a file, and fails in the end if the browser complained of anything."""
     complaints, pages = [], []
 
     def open_page(page, where="", size=(1280, 900), **media):
-        path = page.save(tmp_path / f"page{len(pages)}.html")
+        path = page if isinstance(page, pathlib.Path) else page.save(tmp_path / f"page{len(pages)}.html")
         shown = chromium.new_page()
         pages.append(shown)
         shown.on("console", lambda message: complaints.append(message.text))
