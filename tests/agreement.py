@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
+import pytest
 
 import nodegraph.random
 from nodegraph import Recurrent, table
+
+numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs the extra nodegraph[fast]")
 
 
 def as_list(value):

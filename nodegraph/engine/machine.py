@@ -79,14 +79,19 @@ class Machine:
 
 
 def machine_for(program: Any) -> Machine:
-    """The machine that suits a program's size."""
-    if work(program.forward_steps, program.steps) < WORTH_COMPILING or not importlib.util.find_spec("numba"):
+    """The machine for a program."""
+    if not program.numba:
         from nodegraph.engine.numpy_machine import NumpyMachine
 
         return NumpyMachine(program)
     from nodegraph.engine.numba_machine import NumbaMachine
 
     return NumbaMachine(program)
+
+
+def worth_numba(steps: list[Step | CallStep], times: int) -> bool:
+    """Whether numba is there, and there is enough to do for it."""
+    return work(steps, times) >= WORTH_COMPILING and importlib.util.find_spec("numba") is not None
 
 
 def work(steps: list[Step | CallStep], times: int) -> int:

@@ -133,6 +133,16 @@ class Plan:
         self.shapes = {key: table.shape(value) for key, value in sources.items()}
         self._sources, self._places = sources, places
         self._calls: set[tuple[int, ...]] = set()
+        self._by_parts = True
+        self._follow()
+
+    def as_wholes(self) -> None:
+        """Plan anew, so that what is read in parts is first computed as a whole.
+
+        That makes several kernels of one, but each operation runs over all parts at once: better where an operation
+        costs a call.
+        """
+        self._by_parts = False
         self._follow()
 
     def without_fusing(self, path: tuple[int, ...]) -> None:
@@ -344,6 +354,10 @@ class Plan:
         for call in self._calls_made.values():
             for leaf in table.leaves(call.input):
                 self.bases[self.base_of(leaf)].kept = True
+        if not self._by_parts:
+            for base in self.bases:
+                for operand in base.operands:
+                    self.bases[self.base_of(operand)].kept |= self.whole(operand) is None
         sizes = [0] * len(self.bases)
         for index, base in enumerate(self.bases):
             if base.kind == "pointwise" and not base.kept:

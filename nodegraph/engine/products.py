@@ -33,6 +33,14 @@ ROWS_SUMMED = 256
 """So many rows of gradient and input go into the gradient of a weight together."""
 
 
+def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled, and kept on disk for other processes where there is a place that can be written to."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
 def lanes(dtype: Any) -> int:
     """The columns of a panel."""
     return CACHE_LINE // np.dtype(dtype).itemsize
@@ -47,7 +55,7 @@ def panels(inner: int, columns: int, dtype: Any) -> np.ndarray:
     return np.zeros(((columns + n - 1) // n, inner + 1, n), dtype)
 
 
-@njit(nogil=True, cache=True)
+@_kept
 def lay_out(weight: np.ndarray, transposed: bool, bias: np.ndarray, into: np.ndarray, first: int, last: int) -> None:
     """Lay out panels `first` to `last` of a matrix, or of its transpose, with a bias, which may be empty."""
     n = into.shape[2]
@@ -214,7 +222,7 @@ def look_up_few(r0, r1, indices, weight, bias, c, c_offset, c_stride):  # type: 
             into[n] = weight[n, indices[r]] + bias[n] if bias.size else weight[n, indices[r]]
 
 
-@njit(nogil=True, cache=True)
+@_kept
 def add_columns(gradient, indices, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
     """What `outer_product` computes, for one-hot rows of the input, of which the indices are given."""
     sums = np.zeros((weight.shape[1], last - first), weight.dtype)
@@ -282,7 +290,7 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
                 for j in range(width):
                     panel[r, j] = matrix[start + r, column + j] * scale
 
-    @njit(nogil=True, cache=True)
+    @_kept
     def add(gradient, input, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
         rows, inner = input.shape
         n_panels, whole = (inner + count - 1) // count, inner // count

@@ -12,7 +12,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.debug import check_grad_parameters, mode
 from nodegraph.engine.kernel import KernelCode
-from nodegraph.engine.machine import Machine, machine_for
+from nodegraph.engine.machine import Machine, machine_for, worth_numba
 from nodegraph.engine.outside_call import CallStep
 from nodegraph.engine.plan import Kernel, Key, ModuleCall, Plan, Product, Unfit
 from nodegraph.engine.steps import LookUp, Multiply, Ring, Slot, Step, sum_of
@@ -32,17 +32,25 @@ class Program:
 
     def __init__(self, plan: Plan, steps: int) -> None:
         self.plan, self.steps, self.dtype = plan, steps, plan.dtype
-        while True:
-            try:
-                self._compile()
-                break
-            except Unfit as unfit:
-                plan.without_fusing(unfit.path)
+        self._compile()
+        self.numba = worth_numba(self.forward_steps, steps)
+        if not self.numba:
+            plan.as_wholes()
+            self._compile()
         self._allocate()
 
     # The steps
 
     def _compile(self) -> None:
+        """Find the steps; nodes that do not fit into kernels become calls."""
+        while True:
+            try:
+                self._find_steps()
+                return
+            except Unfit as unfit:
+                self.plan.without_fusing(unfit.path)
+
+    def _find_steps(self) -> None:
         """What to do at one time step, in either direction: segments of products and passes, and calls between them."""
         plan = self.plan
         self.states = {plan.base_of(plan.values["input", state]): plan.state_fed_by[state] for state in plan.fed}

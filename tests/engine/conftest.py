@@ -1,10 +1,8 @@
-import importlib.util
-
 import pytest
 
 from nodegraph.engine import machine as engine_machine
 
-numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs the extra nodegraph[fast]")
+from agreement import numba
 
 
 @pytest.fixture(params=["numpy", pytest.param("numba", marks=numba)])

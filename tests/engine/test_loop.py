@@ -1,7 +1,6 @@
 """Compiled loops: the same numbers as node by node, with either kind of kernel; nothing of a caller's is written to."""
 
 import copy
-import importlib.util
 import pickle
 import threading
 import warnings
@@ -19,8 +18,9 @@ from nodegraph.engine.store import KEPT
 from nodegraph.errors import ShapeError, StateError
 from nodegraph.models import gru, lstm, rnn
 
+from agreement import numba
+
 rng = np.random.default_rng(0)
-numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="needs the extra nodegraph[fast]")
 
 
 def normal(*shape):
@@ -89,13 +89,6 @@ def assert_same(cell, input, gradients, tolerance=1e-11):
             assert a.dtype == b.dtype
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
     return compiled
-
-
-@pytest.fixture(params=["numpy", pytest.param("numba", marks=numba)])
-def kernels(request, monkeypatch, tmp_path_factory):
-    """Either kind of kernel, whatever the size; compiled ones are kept in a folder of the tests' own."""
-    monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-    monkeypatch.setattr(engine_machine, "WORTH_COMPILING", 0 if request.param == "numba" else 1e15)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -250,14 +243,29 @@ def test_saturated_gates_make_no_noise(kernels):
     assert all(np.isfinite(y).all() for y in outputs)
 
 
-def test_a_kernel_computes_nothing_twice():
-    net = Recurrent(lstm.create(3, 4))
-    net.forward(CELLS["lstm cell"][1](2, 2))
-    loop = net.tape.programs[net.stages[-1]].program
-    (kernel,) = loop.kernels.values()
-    functions = [function for function, _ in kernel.forward.code.operations]
+def operations(loop):
+    """For each kernel of a loop, in order, the functions of its forward pass."""
+    return [[function for function, _ in kernel.forward.code.operations] for kernel in loop.kernels.values()]
+
+
+def run_loop(cell, input):
+    net = Recurrent(cell)
+    net.forward(input)
+    return net.tape.programs[net.stages[-1]].program
+
+
+@pytest.mark.parametrize("kernels", ["numba"], indirect=True)
+def test_with_numba_a_loop_is_one_kernel_that_computes_nothing_twice(kernels):
+    loop = run_loop(lstm.create(3, 4), CELLS["lstm cell"][1](2, 2))
+    (functions,), (kernel,) = operations(loop), loop.kernels.values()
     assert functions.count("sigmoid") == 3 and functions.count("tanh") == 2 and len(kernel.saved) == 5
+
+
+def test_without_numba_all_gates_are_one_call():
+    loop = run_loop(lstm.create(3, 4), CELLS["lstm cell"][1](2, 2))
     assert isinstance(loop.machine, NumpyMachine)
+    sums, gates, rest = operations(loop)
+    assert sums.count("add") == 1 and gates.count("sigmoid") == 1 and rest.count("tanh") == 2
 
 
 @numba
