@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral
 from typing import Any
 
@@ -48,7 +48,7 @@ class History:
         for iteration, loss in enumerate(losses, start=1):
             self.add(iteration, loss=loss)
 
-    def add(self, iteration: int, **values: float) -> None:
+    def add(self, iteration: int, /, **values: float) -> None:
         """Note what was measured at an iteration; a quantity that was noted there before is replaced."""
         if not isinstance(iteration, Integral):
             raise ArgumentError(f"an iteration is a whole number, got {iteration!r}")
@@ -58,7 +58,8 @@ class History:
             try:
                 self._values.setdefault(name, {})[int(iteration)] = float(value)
             except (TypeError, ValueError):
-                raise ArgumentError(f"{name} at iteration {iteration} must be a number, got {reprlib.repr(value)}") from None
+                shown = reprlib.repr(value)
+                raise ArgumentError(f"{name} at iteration {iteration} must be a number, got {shown}") from None
 
     @property
     def names(self) -> list[str]:
@@ -121,10 +122,12 @@ def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> p
         for i in sorted({i for values in of_run.values() for i in values}):
             cells = [of_run[name].get(i, "") if name in of_run else "" for name in names]
             lines.append([*([run] if named else []), i, *cells])
+    if not path.parent.is_dir():
+        raise DataError(f"cannot write {path}: there is no folder {path.parent}")
     text = io.StringIO()
     csv.writer(text).writerows(lines)
     try:
-        return write_whole(path, text.getvalue().encode())
+        return write_whole(path, text.getvalue().encode(errors="backslashreplace"))
     except CheckpointError as error:
         raise DataError(str(error)) from error
 
@@ -136,16 +139,19 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, History]:
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+            return _histories(csv.reader(file), path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    head = rows[0] if rows else []
+
+
+def _histories(rows: Iterator[list[str]], path: str | os.PathLike[str]) -> dict[str, History]:
+    head = next(rows, [])
     if "iteration" not in head:
         raise DataError(f"{path} has no column `iteration` in its first line")
     histories: dict[str, History] = {}
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in enumerate(rows, start=2):
         measured: dict[str, Any] = {name: text for name, text in zip(head, row) if text}
         history = histories.setdefault(measured.pop("run", ""), History())
         try:

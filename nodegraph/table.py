@@ -62,6 +62,16 @@ def as_value(value: Any) -> Any:
     raise InputError(f"expected a NumPy array or a list of them, got {type(value).__name__}")
 
 
+def as_gradient(value: Any) -> Any:
+    """The same for a gradient, in floats; None stands for zeros."""
+    if is_table(value):
+        return [as_gradient(part) for part in value]
+    if value is None:
+        return None
+    gradient = as_value(value)
+    return gradient if gradient.dtype.kind == "f" else gradient.astype(float)
+
+
 _KEPT = {np.dtype(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)}
 
 
@@ -160,7 +170,8 @@ def about_equal(a: Any, b: Any) -> bool:
     """Whether two values of one structure differ by no more than rounding does."""
     for x, y in zip(leaves(a), leaves(b)):
         tolerance = 1e-4 if x.dtype == np.float32 else 1e-9
-        if not np.allclose(x, y, rtol=tolerance, atol=tolerance * np.abs(y).max(initial=0), equal_nan=True):
+        largest = np.abs(y[np.isfinite(y)]).max(initial=0)
+        if not np.allclose(x, y, rtol=tolerance, atol=tolerance * largest, equal_nan=True):
             return False
     return True
 

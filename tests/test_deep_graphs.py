@@ -138,7 +138,8 @@ def test_the_order_is_depth_first(data):
         nodes.append(nn.CAddTable()(parents))
     loose = [node for node in nodes if not node.children]
     outputs = data.draw(st.permutations(loose + data.draw(st.lists(st.sampled_from(nodes), max_size=3))))
-    above = nx.DiGraph([("end", node) for node in outputs])
+    above = nx.DiGraph()
+    above.add_edges_from(("end", node) for node in outputs)
     for node in nodes:
         above.add_edges_from((node, parent) for parent in node.parents)
     expected = list(nx.dfs_postorder_nodes(above, "end"))[:-1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Node, annotate_nodes, check_gradients, nn
-from nodegraph.errors import ArgumentError, StateError
+from nodegraph.errors import ArgumentError, InputError, ModuleError, StateError
 
 rng = np.random.default_rng(0)
 
@@ -415,3 +415,41 @@ def test_hooks_see_every_node_forward_and_backward():
     net.forward(np.ones(4))
     names = ["x", "hidden", "squashed", "y"]
     assert seen == [("forward", n) for n in names] + [("backward", n) for n in reversed(names)]
+
+
+def two_by_two():
+    x, y = nn.Identity()(), nn.Identity()()
+    return GModule([x, y], [nn.CAddTable()([x, y]), nn.Tanh()(x)])
+
+
+def test_the_shape_of_one_array_is_none_of_several_inputs():
+    assert two_by_two().output_shape([(3,), (3,)]) == [(3,), (3,)]
+    with pytest.raises(InputError, match="the graph has 2 inputs"):
+        two_by_two().output_shape((3, 3))
+
+
+def test_no_gradient_at_all_is_a_gradient_of_zeros():
+    network, input = two_by_two(), [np.ones(3), np.ones(3)]
+    network.forward(input)
+    assert [g.tolist() for g in network.backward(input, None)] == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_a_module_that_fails_at_its_parameters_is_named_with_the_gradient_that_came():
+    class Failing(nn.Tanh):
+        def acc_grad_parameters(self, input, grad_output, scale=1.0):
+            raise RuntimeError("no room")
+
+    x = nn.Identity()()
+    network = GModule(x, Failing()(x).annotate(name="y"))
+    network.forward(np.ones((2, 3)))
+    with pytest.raises(ModuleError, match=r"Failing `y` at .* got gradient \(2, 3\): RuntimeError: no room"):
+        network.backward(np.ones((2, 3)), np.ones((2, 3)))
+
+
+def test_a_watch_ends_with_its_context_or_before():
+    network, seen = two_by_two(), []
+    with network.watch(forward=lambda node, call: seen.append(node)) as watch:
+        network.forward([np.ones(3), np.ones(3)])
+        watch.remove()
+        network.forward([np.ones(3), np.ones(3)])
+    assert seen == network.nodes and network.hooks == []

@@ -10,6 +10,7 @@ import webbrowser
 
 import pytest
 
+from nodegraph import load
 from nodegraph.cli import main
 from nodegraph.models import lstm
 from nodegraph.viz import draw
@@ -19,7 +20,7 @@ HERE = pathlib.Path(__file__).parent
 TINY = ["--rnn-size", "8", "--num-layers", "1", "--seq-length", "5", "--batch-size", "4"]
 SHORTER = {
     "train": ["--iterations", "2", *TINY, "--data", "input.txt"],
-    "train --resume": ["--iterations", "3"],
+    "train --resume": ["--iterations", "3", "--data", "input.txt"],
     "train --init-from": ["--iterations", "2", "--seq-length", "5", "--batch-size", "4"],
     "compare": ["--iterations", "2", *TINY, "--data", "input.txt"],
     "digits": ["--epochs", "1", "--hidden", "4"],
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not b
 
 
 def commands(program):
-    """All commands of a program in the README, in order: lines of blocks without their comments, and words in quotes."""
+    """All commands of a program in the README, in order: lines of blocks without comments, and words in quotes."""
     text = README.read_text(encoding="utf-8")
     found = re.findall(rf"^ {{4}}({program} [^/].*?)(?: {{2,}}#.*)?$|`({program} [^`\n]+)`", text, re.MULTILINE)
     return [shlex.split(line or quoted)[1:] for line, quoted in found if not re.search(r"\s{3,}", line)]
@@ -82,7 +83,9 @@ def test_its_commands_run_in_order(tmp_path, monkeypatch, capsys):
     """In one folder, with a small text, and with everything in its place that a command names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(webbrowser, "open", lambda *arguments: True)
-    (tmp_path / "input.txt").write_text("to be, or not to be. " * 40, encoding="utf-8")
+    torch_model = HERE / "data" / "t7" / "charrnn" / "lstm.t7"
+    text = "The default. " + "".join(load(torch_model).vocabulary.characters)
+    (tmp_path / "input.txt").write_text(20 * text, encoding="utf-8")
     (tmp_path / "my_cell.py").write_text(FOLLOWED, encoding="utf-8")
     lines = commands("nodegraph")
     assert ["train"] in lines and len({line[0] for line in lines}) >= 5
@@ -90,7 +93,7 @@ def test_its_commands_run_in_order(tmp_path, monkeypatch, capsys):
         line = ["cv/latest.safetensors" if word == "CHECKPOINT" else word for word in line]
         for word in line:
             if word.startswith("lm_lstm") and word.endswith(".t7"):
-                shutil.copy(HERE / "data" / "t7" / "charrnn" / "lstm.t7", word)
+                shutil.copy(torch_model, word)
         beginnings = [beginning for beginning in SHORTER if " ".join(line).startswith(beginning)]
         status = main([*line, *(SHORTER[max(beginnings, key=len)] if beginnings else [])])
         assert status == 0, f"nodegraph {shlex.join(line)}: {capsys.readouterr().err}"

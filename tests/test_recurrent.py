@@ -245,3 +245,21 @@ def test_a_cell_can_be_replaced_by_a_graph_alone():
     with pytest.raises(ArgumentError, match="must give a GModule for its cell, gave Identity"):
         network.replace(lambda module: nn.Identity() if module is cell else module)
     assert network.cell is cell and network.replace(lambda module: module) is network
+
+
+@pytest.mark.parametrize("gradient", [1.0, None])
+def test_inputs_that_must_step_because_they_normalise_each_step(gradient):
+    """The input and a state that is outside of all loops stand at modules that are not rowwise."""
+    x, prev = nn.BatchNormalization(4)(), nn.BatchNormalization(4)()
+    state = nn.Tanh()(x)
+    cell = GModule([x, prev], [nn.CAddTable()([nn.Square()(x), prev]), state])
+    input, weights = [normal(5, 3, 4), normal(3, 4)], [normal(5, 3, 4), normal(3, 4)]
+    found = []
+    for network in (Recurrent(cell), unroll(cell, 5)):
+        cell.zero_grad_parameters()
+        network.forward(input)
+        grad_input = network.backward(input, [gradient and weights[0], weights[1]])
+        found.append([*grad_input, *[g.copy() for g in cell.parameters()[1]]])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    assert np.abs(found[0][0]).max() > 0

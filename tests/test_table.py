@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodegraph import nn, table
+from nodegraph.errors import InputError
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32])
@@ -22,3 +23,81 @@ def test_floats_long_integers_and_booleans_stay_the_arrays_they_are():
     for dtype in (np.float32, float, np.int64, bool):
         array = np.ones(3, dtype)
         assert table.as_value([array])[0] is array
+
+
+def test_whole_numbers_beyond_int64_are_refused():
+    top = np.iinfo(np.int64).max
+    assert table.as_value(np.array([top], np.uint64)).tolist() == [top]
+    with pytest.raises(InputError, match=rf"whole numbers below 2\*\*63, found {top + 1}"):
+        table.as_value(np.array([1, top + 1], np.uint64))
+
+
+@pytest.mark.parametrize("given, kept", [(np.float16, np.float32), (np.float64, np.float64), (np.longdouble, float)])
+def test_a_float_becomes_the_type_that_holds_it(given, kept):
+    assert table.as_value(np.ones(2, given)).dtype == kept
+
+
+def test_shapes_in_words():
+    value = [np.zeros((2, 3)), [np.zeros(4), None], 5.0]
+    assert table.describe(value) == "[(2, 3), [(4,), None], a number]"
+    assert table.describe([]) == "[]" and table.describe(None) == "None"
+    assert table.describe_shape([(2, 3), [(4,)], ()]) == "[(2, 3), [(4,)], a number]"
+
+
+def test_copy_writes_into_the_arrays_at_the_same_places():
+    into = [np.zeros(2), [np.zeros((1, 2))]]
+    held = into[0], into[1][0]
+    table.copy(into, [np.array([1.0, 2.0]), [np.array([[3.0, 4.0]])]])
+    assert held[0].tolist() == [1, 2] and held[1].tolist() == [[3, 4]]
+    table.copy(held[0], 7.0)
+    assert held[0].tolist() == [7, 7]
+    with pytest.raises(ValueError):
+        table.copy(into, [np.zeros(2)])
+
+
+def test_gradients_add_up_and_none_is_zero():
+    a = np.ones(2)
+    assert table.add(None, a) is a and table.add(a, None) is a and table.add(None, None) is None
+    total = table.add([a, [None]], [a, [a]])
+    assert total[0].tolist() == [2, 2] and total[1][0] is a and a.tolist() == [1, 1]
+
+
+def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
+    like = [np.ones(2, np.float32), [np.ones(1), np.ones(3, int)]]
+    filled = table.fill([None, [np.ones(1), None]], like)
+    assert filled[0].dtype == np.float32 and filled[0].tolist() == [0, 0]
+    assert filled[1][0].tolist() == [1] and filled[1][1].dtype == float and filled[1][1].tolist() == [0, 0, 0]
+    assert table.fill([None], like) == [None] and table.fill([None], np.ones(2)) == [None]
+
+
+@pytest.mark.parametrize(
+    "a, b, same",
+    [
+        (np.ones(2), np.zeros(2), True),
+        (np.ones(2), np.ones(3), False),
+        ([np.ones(2)], [np.ones(2)], True),
+        ([np.ones(2)], [np.ones(2), np.ones(2)], False),
+        ([np.ones(2)], np.ones(2), False),
+        (np.ones(2), [np.ones(2)], False),
+        (1.0, np.ones(()), True),
+        (None, 1.0, False),
+        (1.0, None, False),
+    ],
+)
+def test_same_structure(a, b, same):
+    assert table.same_structure(a, b) is same
+    assert table.fits(a, b) is (same or a is None)
+
+
+def test_a_gradient_may_have_none_anywhere_but_no_other_length():
+    assert table.fits([None, [None]], [np.ones(2), [np.ones(1)]])
+    assert not table.fits([None], [np.ones(2), np.ones(2)]) and not table.fits([[np.ones(3)]], [[np.ones(2)]])
+
+
+@pytest.mark.parametrize("dtype, rounding", [(np.float64, 1e-9), (np.float32, 1e-4)])
+def test_about_equal_allows_for_rounding_beside_the_largest_number(dtype, rounding):
+    b = [np.array([100.0, 0.0, np.nan, -np.inf], dtype), [np.zeros(0, dtype)]]
+    within = [b[0] + np.array([0, 50 * rounding, 0, 0], dtype), b[1]]
+    beyond = [b[0] + np.array([0, 200 * rounding, 0, 0], dtype), b[1]]
+    assert table.about_equal(within, b) and not table.about_equal(beyond, b)
+    assert not table.about_equal([np.ones(2), np.ones(2)], [np.ones(2), np.zeros(2)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,8 @@ LARGEST = 2**53
 _shown = reprlib.repr
 
 
-def options_and_vocabulary(
-    options: Any, vocabulary: Any, shapes: Sequence[tuple[int, ...]]
-) -> tuple[Options, Vocabulary]:
-    """Those that a file names, if a model of such sizes can have parameters of these shapes.
+def options_and_vocabulary(options: Any, vocabulary: Any, parameters: int, elements: int) -> tuple[Options, Vocabulary]:
+    """Those that a file names, if so many parameters, and elements in all of them, can be those of such a model.
 
     So no file makes a model that is much larger than itself. CheckpointError or ArgumentError, in a sentence, for
     anything else.
@@ -40,8 +38,7 @@ def options_and_vocabulary(
         raise CheckpointError("its vocabulary is no list of characters")
     # Every cell has a square matrix for its state in each layer, and the decoder one row for each character.
     least = made.rnn_size * (made.rnn_size * made.num_layers + len(vocabulary))
-    elements = sum(map(math.prod, shapes))
-    if made.num_layers > len(shapes) or least > elements:
+    if made.num_layers > parameters or least > elements:
         raise CheckpointError(
             f"{made.num_layers} layers of {made.rnn_size} and {len(vocabulary)} characters need more than the "
             f"{elements} numbers that it has"

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import zipfile
 from dataclasses import asdict
 from typing import Any
 
@@ -15,8 +16,7 @@ from nodegraph import nn
 from nodegraph.errors import CheckpointError, ExportError
 from nodegraph.io import checkpoint, t7
 from nodegraph.io.writing import write_whole
-from nodegraph.models.char_rnn.options import Options
-from nodegraph.models.char_rnn.text import Vocabulary
+from nodegraph.models.char_rnn.contents import options_and_vocabulary
 from nodegraph.models.char_rnn.training import CharacterModel
 from nodegraph.recurrent import Recurrent
 
@@ -99,6 +99,19 @@ def save_torch_file(path: pathlib.Path, content: dict[str, Any]) -> pathlib.Path
     return write_whole(path, file.getvalue())
 
 
+def _check_archive(path: str | os.PathLike) -> None:
+    """CheckpointError for an archive with packed parts, or parts that overlap: it could take any amount of memory.
+
+    PyTorch packs nothing.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise CheckpointError("a part of it is packed")
+    if sum(part.file_size for part in parts) > os.path.getsize(path):
+        raise CheckpointError("its parts are larger than the whole")
+
+
 def load_torch_file(path: str | os.PathLike[str]) -> CharacterModel:
     """The character model in a .pt file as `save` writes it; CheckpointError, in a sentence, for any other file."""
     from nodegraph.export import load_torch
@@ -106,6 +119,7 @@ def load_torch_file(path: str | os.PathLike[str]) -> CharacterModel:
     try:
         import torch
 
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
@@ -116,9 +130,17 @@ def load_torch_file(path: str | os.PathLike[str]) -> CharacterModel:
     if not isinstance(content, dict) or not {"state_dict", "options", "vocabulary"} <= content.keys():
         raise CheckpointError(f"{path} holds no character model: state_dict, options and vocabulary")
     try:
-        model = CharacterModel(Options(**content["options"]), Vocabulary.in_order(content["vocabulary"]))
-        load_torch(model.network, content["state_dict"])
-    except (TypeError, ValueError) as error:
+        state = content["state_dict"]
+        if not isinstance(state, dict):
+            raise CheckpointError("its state_dict is none")
+        tensors = [tensor for tensor in state.values() if isinstance(tensor, torch.Tensor)]
+        # Tensors may share their memory, or repeat it; what is in the file is their storages.
+        storages = {s.data_ptr(): s.nbytes() // t.element_size() for t in tensors for s in [t.untyped_storage()]}
+        elements = sum(storages.values())
+        described = options_and_vocabulary(content["options"], content["vocabulary"], len(tensors), elements)
+        model = CharacterModel(*described)
+        load_torch(model.network, state)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"what {path} holds does not fit together: {error}") from error
     model.network.evaluate()
     return model

@@ -57,6 +57,7 @@ def train(
     interval = 0.2 if sys.stderr.isatty() else 10
     start = trainer.iteration
     shown = {"mininterval": interval, "maxinterval": interval, "disable": not trainer.engine.main}
+    compiled = compiling.seconds()
     with tqdm(total=end, initial=start, unit="batch", **shown) as bar, compiling.announced(lambda: _compiles(bar)):
         say = say or (lambda text: bar.write(text, file=sys.stdout))
         say = say if trainer.engine.main else (lambda text: None)
@@ -73,7 +74,7 @@ def train(
                     check_loss(trainer, loss)
                 smoothed = loss if smoothed is None else SMOOTHING * smoothed + (1 - SMOOTHING) * loss
                 bar.update()
-                _show(bar, trainer, smoothed)
+                _show(bar, trainer, smoothed, compiling.seconds() - compiled)
                 if trainer.engine.main and options.sample_every and trainer.iteration % options.sample_every == 0:
                     say(_sample_text(trainer))
                 if trainer.engine.agreed(time.monotonic() >= deadline):
@@ -163,13 +164,13 @@ def _best(trainer: Trainer, folder: pathlib.Path) -> str:
     )
 
 
-def _show(bar: tqdm, trainer: Trainer, loss: float) -> None:
+def _show(bar: tqdm, trainer: Trainer, loss: float, compiled: float) -> None:
     rate = bar.format_dict["rate"]
     if not rate and bar.format_dict["elapsed"] > 0:
         rate = (bar.n - bar.initial) / bar.format_dict["elapsed"]
     speed = f"{(rate or 0) * trainer.characters_per_iteration:,.0f} characters/s"
-    compiled = f", {compiling.seconds():.0f} s of compiling" if compiling.seconds() >= 1 else ""
-    bar.set_postfix_str(f"loss {loss:.3f}, {_bits(loss):.2f} bits/char, {speed}{compiled}", refresh=False)
+    compiling_took = f", {compiled:.0f} s of compiling" if compiled >= 1 else ""
+    bar.set_postfix_str(f"loss {loss:.3f}, {_bits(loss):.2f} bits/char, {speed}{compiling_took}", refresh=False)
 
 
 def _compiles(bar: tqdm) -> None:

@@ -67,8 +67,9 @@ class CharacterModel:
         arrays, data = checkpoint.load(path)
         try:
             parameters = {name[6:]: array for name, array in arrays.items() if name.startswith("model.")}
-            shapes = [array.shape for array in parameters.values()]
-            model = cls(*options_and_vocabulary(data.get("options"), data.get("vocabulary"), shapes))
+            elements = sum(array.size for array in parameters.values())
+            described = data.get("options"), data.get("vocabulary")
+            model = cls(*options_and_vocabulary(*described, len(parameters), elements))
             checkpoint.load_state(model.network, parameters)
             check_progress(arrays, data)
         except (TypeError, ValueError) as error:

@@ -18,6 +18,9 @@ WORTH_COMPILING = 2e5
 The choice follows from the shapes alone, so that the same run gives the same bits.
 """
 
+MOST_STEPS = 40
+"""A program of more steps is not compiled by numba, for its functions would take long to compile."""
+
 PER_OPERATION = 8
 """So many multiplications of a product take about as long as one operation of a pass at one element."""
 
@@ -90,7 +93,9 @@ def machine_for(program: Any) -> Machine:
 
 
 def worth_numba(steps: list[Step | CallStep], times: int) -> bool:
-    """Whether numba is there, and there is enough to do for it."""
+    """Whether numba is there, and there is enough to do for it, in not too many steps."""
+    if len(steps) > MOST_STEPS:
+        return False
     return work(steps, times) >= WORTH_COMPILING and importlib.util.find_spec("numba") is not None
 
 

@@ -27,18 +27,21 @@ class _Segment:
 
     def __init__(self, steps: list[Step], times: int) -> None:
         self._steps = [_KINDS[type(step)](step) for step in steps]
-        self._slots = list(dict.fromkeys(slot for step in steps for slot, *_ in step.reach))
+        self._slots = [list(dict.fromkeys(slot for slot, *_ in step.reach)) for step in steps]
         self._times = times
-        self._rings: list[Ring] | None = None
+        self._rings: list[list[Ring] | None] = [None] * len(steps)
+        self._each: list[list[list[tuple[Callable, tuple]]]] = [[]] * len(steps)
         self._calls: list[list[tuple[Callable, tuple]]] = []
 
     def over(self, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
-        now = [rings[slot] for slot in self._slots]
-        if self._rings is None or any(a is not b for a, b in zip(now, self._rings)):
-            each = [step.calls(rings, self._times) for step in self._steps]
-            self._rings, self._calls = now, [[call for calls in at for call in calls] for at in zip(*each)]
-        for step in self._steps:
+        anew = False
+        for i, (step, slots) in enumerate(zip(self._steps, self._slots)):
+            now, before = [rings[slot] for slot in slots], self._rings[i]
+            if before is None or any(a is not b for a, b in zip(now, before)):
+                self._rings[i], self._each[i], anew = now, step.calls(rings, self._times), True
             step.begin(self._times)
+        if anew:
+            self._calls = [[call for calls in at for call in calls] for at in zip(*self._each)]
         return self._run
 
     def _run(self, times: Sequence[int]) -> None:

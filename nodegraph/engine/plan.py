@@ -10,6 +10,7 @@ which elements were taken.
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +33,15 @@ Key = tuple[Any, ...]
 """Where a base comes from: ("input", place), ("state", place) or ("outside", place), and which leaf of that value."""
 
 
-MOST_FUSED, MOST_ROOTS = 100, 20
-"""A kernel computes up to so many results, each from up to so many pointwise modules."""
+MOST_FUSED, MOST_ROOTS, MOST_REPEATED = 100, 20, 10
+"""A kernel computes up to so many results, each from up to so many pointwise modules.
+
+What several read is computed again by each of their kernels if that takes up to so many; else it is stored.
+"""
+
+
+MANY_NODES = 1000
+"""In a graph of more nodes nothing is computed twice: it is compiled to NumPy calls anyway."""
 
 
 class NotPlannable(Exception):
@@ -69,6 +77,8 @@ class Base:
     path: tuple[int, ...]
     module: Module | None = None
     operands: list[np.ndarray] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+    """The bases of the operands."""
     key: Key = ()
     real: bool = True
     """Whether it holds real numbers of the program's dtype, and not, say, indices."""
@@ -133,7 +143,7 @@ class Plan:
         self.shapes = {key: table.shape(value) for key, value in sources.items()}
         self._sources, self._places = sources, places
         self._calls: set[tuple[int, ...]] = set()
-        self._by_parts = True
+        self.by_parts = len(places) <= MANY_NODES
         self._follow()
 
     def as_wholes(self) -> None:
@@ -142,7 +152,7 @@ class Plan:
         That makes several kernels of one, but each operation runs over all parts at once: better where an operation
         costs a call.
         """
-        self._by_parts = False
+        self.by_parts = False
         self._follow()
 
     def without_fusing(self, path: tuple[int, ...]) -> None:
@@ -254,10 +264,9 @@ class Plan:
     def _computed(
         self, kind: str, shape: tuple[int, ...], path: tuple[int, ...], module: Module, operands: list[np.ndarray]
     ) -> np.ndarray:
-        differentiable = bool(module.own_parameter_names()) or any(
-            self.bases[self.base_of(operand)].differentiable for operand in operands
-        )
-        return self._new(Base(kind, shape, path, module, operands, differentiable=differentiable))
+        read = [self.base_of(operand) for operand in operands]
+        differentiable = bool(module.own_parameter_names()) or any(self.bases[base].differentiable for base in read)
+        return self._new(Base(kind, shape, path, module, operands, read, differentiable=differentiable))
 
     def _called(self, module: Module, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         shape = module.output_shape(table.shape(input))
@@ -354,15 +363,16 @@ class Plan:
         for call in self._calls_made.values():
             for leaf in table.leaves(call.input):
                 self.bases[self.base_of(leaf)].kept = True
-        if not self._by_parts:
+        if not self.by_parts:
             for base in self.bases:
-                for operand in base.operands:
-                    self.bases[self.base_of(operand)].kept |= self.whole(operand) is None
-        sizes = [0] * len(self.bases)
+                for read, operand in zip(base.read, base.operands):
+                    self.bases[read].kept |= self.whole(operand) is None
+        sizes, readers = [0] * len(self.bases), Counter(read for base in self.bases for read in base.read)
         for index, base in enumerate(self.bases):
             if base.kind == "pointwise" and not base.kept:
-                sizes[index] = 1 + sum(sizes[self.base_of(operand)] for operand in base.operands)
-                if sizes[index] > MOST_FUSED:
+                sizes[index] = 1 + sum(sizes[read] for read in base.read)
+                most_repeated = MOST_REPEATED if self.by_parts else 0
+                if sizes[index] > (MOST_FUSED if readers[index] < 2 else most_repeated):
                     base.kept, sizes[index] = True, 0
         self.product_sources: dict[int, Access] = {}
         for index, base in enumerate(self.bases):
@@ -406,8 +416,7 @@ class Plan:
         pending, seen = [(index, True)], set()
         while pending:
             current, whole = pending.pop()
-            for operand in self.bases[current].operands:
-                base = self.base_of(operand)
+            for base, operand in zip(self.bases[current].read, self.bases[current].operands):
                 as_it_is = whole and self.whole(operand) is not None
                 if (base, as_it_is) in seen:
                     continue

@@ -34,7 +34,7 @@ class Program:
         self.plan, self.steps, self.dtype = plan, steps, plan.dtype
         self._compile()
         self.numba = worth_numba(self.forward_steps, steps)
-        if not self.numba:
+        if not self.numba and plan.by_parts:
             plan.as_wholes()
             self._compile()
         self._allocate()
@@ -243,21 +243,21 @@ class Program:
         return {place: table.map(self._returned, plan.values[place]) for place in plan.returned}
 
     def _bind_source(self, index: int, leaf: np.ndarray) -> None:
-        ring = self.rings.get(("base", index))
         if index in self.states:
-            ring.array[0] = leaf.reshape(-1)
-        elif ring is not None and leaf.nbytes <= COPIED:
-            ring.array[...] = leaf.reshape(ring.array.shape)
-        elif leaf.nbytes <= COPIED:
-            self.rings["base", index] = Ring(np.array(leaf.reshape(self.steps, -1), order="C"))
+            self.rings["base", index].array[0] = leaf.reshape(-1)
         else:
             self._bind(("base", index), np.ascontiguousarray(leaf).reshape(self.steps, -1))
 
     def _bind(self, slot: Slot, array: np.ndarray) -> Ring:
-        """Have a ring hold this array; the ring stays, and with it its views, if it holds it already."""
+        """Have a ring hold an array from outside, or a copy of a small one; it stays, with its views, where it can."""
         ring = self.rings.get(slot)
-        if ring is None or not _same_place(ring.array, array):
-            ring = self.rings[slot] = Ring(array)
+        if array.nbytes > COPIED:
+            if ring is None or not _same_place(ring.array, array):
+                ring = self.rings[slot] = Ring(array)
+        elif ring is None or ring.array.shape != array.shape or ring.array.dtype != array.dtype:
+            ring = self.rings[slot] = Ring(np.array(array, order="C"))
+        else:
+            ring.array[...] = array
         return ring
 
     def _draw_noise(self) -> None:

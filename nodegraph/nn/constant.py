@@ -55,9 +55,8 @@ class Constant(Module):
 class Parameters(Module):
     """y = weight, an array of the given sizes that is trained. Its node takes no input.
 
-    As a module of its own it takes the empty table, and gives it back as gradient. What `forward` returns is the
-    weight itself, seen read-only, and so follows later updates. The weight is drawn from the uniform distribution on
-    +-1/sqrt(last size).
+    As a module of its own it takes the empty table, and gives it back as gradient. What `forward` returns is a copy,
+    which later updates leave alone. The weight is drawn from the uniform distribution on +-1/sqrt(last size).
 
     >>> from nodegraph import GModule
     >>> x, shift = nn.Identity()(), Parameters(3)()
@@ -85,9 +84,7 @@ class Parameters(Module):
         return self
 
     def update_output(self, input: list[Any]) -> np.ndarray:
-        weight = self.weight.view()
-        weight.flags.writeable = False
-        return weight
+        return self.weight.copy()
 
     def update_grad_input(self, input: list[Any], grad_output: np.ndarray) -> list[Any]:
         return []

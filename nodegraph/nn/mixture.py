@@ -11,6 +11,7 @@ import numpy as np
 from nodegraph import table
 from nodegraph.errors import ShapeError
 from nodegraph.nn.module import Module
+from nodegraph.nn.pointwise import as_numbers
 from nodegraph.nn.view import axis_of, integer
 
 
@@ -32,7 +33,7 @@ class MixtureTable(Module):
         self.axis = None if axis is None else integer(axis, "axis")
 
     def update_output(self, input: list[Any]) -> np.ndarray:
-        gater, experts = input[0], self._listed(input)
+        gater, experts = as_numbers(input[0]), self._listed(input)
         return functools.reduce(np.add, [gate(gater, i, x) * x for i, x in enumerate(experts)])
 
     def update_grad_input(self, input: list[Any], grad_output: np.ndarray) -> list[Any]:
@@ -89,7 +90,7 @@ class CAddTensorTable(Module):
     parameter_names = ()
 
     def update_output(self, input: list[Any]) -> list[np.ndarray]:
-        return [x.reshape(input[0].shape) + input[0] for x in input[1]]
+        return [x.reshape(input[0].shape) + as_numbers(input[0]) for x in input[1]]
 
     def update_grad_input(self, input: list[Any], grad_output: list[np.ndarray]) -> list[Any]:
         total = functools.reduce(table.add, grad_output, None)

@@ -84,10 +84,11 @@ class Module(Component):
         """The output for an array or a table of arrays."""
         with np.errstate(all="ignore"):
             try:
-                self._last = Call(self, table.as_value(input))
+                self._last = None  # What the last run kept is free for this one.
+                call = self._last = Call(self, table.as_value(input))
             except Exception as error:
                 raise self._failed(error, table.describe(input), input, "forward")
-        return self.output
+        return call.output  # Not self.output, which may be that of another thread by now.
 
     def backward(self, input: Any, grad_output: Any, scale: float = 1.0) -> Any:
         """The gradient with respect to the input of the last `forward`; adds to the gradients of the parameters.
@@ -99,10 +100,11 @@ class Module(Component):
             raise StateError(f"{self.describe()}: a backward needs a forward before it")
         with np.errstate(all="ignore"):
             try:
-                if not table.fits(grad_output, self._last.output):
+                gradient = table.as_gradient(grad_output)
+                if not table.fits(gradient, self._last.output):
                     shape = table.describe(self._last.output)
                     raise ShapeError(f"expected a gradient of the output's shape, {shape}")
-                return self._last.backward(grad_output, scale)
+                return self._last.backward(gradient, scale)
             except Exception as error:
                 raise self._failed(error, "gradient " + table.describe(grad_output), self._last.input, "backward")
 
@@ -231,7 +233,7 @@ class Call:
         frame = object.__new__(type(module))
         attributes = frame.__dict__
         attributes.update(module.__dict__)
-        attributes["saved"] = attributes["_last"] = None
+        attributes["saved"] = attributes["_last"] = module.__dict__["saved"] = None
         if check:
             frame.check_input(input)
         output = frame.update_output(input)

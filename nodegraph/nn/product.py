@@ -8,7 +8,7 @@ import numpy as np
 
 from nodegraph.errors import ShapeError
 from nodegraph.nn.module import Module
-from nodegraph.nn.pointwise import flag
+from nodegraph.nn.pointwise import as_numbers, flag
 
 
 def pair_of_shapes(shape: Any, expected: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -19,7 +19,8 @@ def pair_of_shapes(shape: Any, expected: str) -> tuple[tuple[int, ...], tuple[in
 
 
 def turned(matrix: np.ndarray, wanted: bool = True) -> np.ndarray:
-    """The matrix, or each of a batch, transposed if that is wanted."""
+    """The matrix, or each of a batch, transposed if that is wanted; booleans as numbers."""
+    matrix = as_numbers(matrix)
     return matrix.swapaxes(-1, -2) if wanted else matrix
 
 

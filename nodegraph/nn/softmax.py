@@ -8,6 +8,7 @@ import numpy as np
 
 from nodegraph.errors import ShapeError
 from nodegraph.nn.module import Module
+from nodegraph.nn.pointwise import as_numbers
 
 SAFE = 32.0
 """Exponentials of numbers smaller than this, and their sums, lose nothing to overflow or underflow, even in float32."""
@@ -73,7 +74,7 @@ class SoftMin(SoftMax):
     """
 
     def update_output(self, input: np.ndarray) -> np.ndarray:
-        return super().update_output(-input)
+        return super().update_output(-as_numbers(input))
 
     def update_grad_input(self, input: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return super().update_grad_input(input, -grad_output)
@@ -129,8 +130,9 @@ class SpatialLogSoftMax(LogSoftMax):
 def bounded(x: np.ndarray, axis: int) -> np.ndarray:
     """The input, less its maximum along the axis unless all exponentials fit anyway; soft-max does not change by that.
 
-    The extremes of the whole array cost a tenth of a maximum for each row.
+    The extremes of the whole array cost a tenth of a maximum for each row. Booleans count as numbers.
     """
+    x = as_numbers(x)
     if x.size == 0 or (-SAFE < x.min() and x.max() < SAFE):
         return x
     return x - x.max(axis, keepdims=True)

@@ -5,6 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from nodegraph import nn, optim
 from nodegraph.errors import ArgumentError, InputError, StateError
@@ -575,3 +577,58 @@ def test_optimisers_without_a_learning_rate_have_no_schedule(make):
 def test_schedules_that_cannot_be(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_nag_takes_individual_rates():
+    results = []
+    for settings in ({"learning_rate": 0.2}, {"learning_rate": 0.1, "learning_rates": np.full(2, 2.0)}):
+        x, gradient = np.array([1.0, -2.0]), np.zeros(2)
+        optimizer = optim.NAG((x, gradient), momentum=0.9, **settings)
+        for _ in range(3):
+            optimizer.step(lambda x=x, gradient=gradient: (np.copyto(gradient, 2 * x), x @ x)[1])
+        results.append(x)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-14)
+
+
+WAVES = st.tuples(*[st.floats(-3, 3) for _ in range(5)])
+"""Coefficients of a x^4 / 4 + b x^2 / 2 + c x + d sin(e x), of every shape: wells, hills, plains, cliffs."""
+
+
+def wave(coefficients, x):
+    a, b, c, d, e = coefficients
+    with np.errstate(all="ignore"):
+        loss = a * x**4 / 4 + b * x**2 / 2 + c * x + d * np.sin(e * x)
+        return float(loss[0]), a * x**3 + b * x + c + d * e * np.cos(e * x)
+
+
+@given(WAVES, st.floats(-2, 2), st.sampled_from([1e-3, 0.1, 1.0, 10.0]))
+def test_lswolfe_never_ends_higher_than_it_began(coefficients, start, step):
+    x = np.array([start])
+    loss, gradient = wave(coefficients, x)
+    assume(abs(gradient[0]) > 1e-6)
+    evaluations = []
+
+    def evaluate(x):
+        evaluations.append(x)
+        return wave(coefficients, x)
+
+    slope = -float(gradient @ gradient)
+    found = optim.lswolfe(evaluate, x, step, -gradient, loss, gradient, slope)
+    assert found[0] <= loss and found[4] == len(evaluations) <= 42
+    assert found[0] == wave(coefficients, found[2])[0]
+    np.testing.assert_array_equal(found[2], x - found[3] * gradient)
+
+
+@given(WAVES, st.floats(-2, 2))
+def test_cg_never_goes_up(coefficients, start):
+    x, gradient = np.array([start]), np.zeros(1)
+
+    def closure():
+        loss, gradient[...] = wave(coefficients, x)
+        return loss
+
+    before = wave(coefficients, x)[0]
+    optimizer = optim.CG((x, gradient), max_iter=3)
+    optimizer.step(closure)
+    assert all(b <= a for a, b in zip(optimizer.losses, optimizer.losses[1:]))
+    assert optimizer.losses[0] == before and wave(coefficients, x)[0] <= before

@@ -15,6 +15,9 @@ RANDOM = {"Dropout", "SpatialDropout", "VolumetricDropout", "WhiteNoise", "RReLU
     "VolumetricFractionalMaxPooling",
 }
 
+STATEFUL = {"SpatialMaxUnpooling", "VolumetricMaxUnpooling"}
+"""Classes that use what another module's last run left, whichever run that was."""
+
 
 def graph(
     integer: Callable[[int, int], int],
@@ -41,3 +44,16 @@ def graph(
 def graphs(draw: Callable, name: str | None = None, **arguments: Any) -> Grown:
     """The same, drawn by hypothesis."""
     return graph(lambda low, high: draw(st.integers(low, high)), name, **arguments)
+
+
+@st.composite
+def two_graphs(draw: Callable, without: Iterable[str] = ()) -> tuple[Grown, Grown]:
+    """Two graphs, the second of which has modules of the first, in training."""
+    recipes = {key: recipe for key, recipe in RECIPES.items() if key not in without}
+    first, second = [Growth(lambda low, high: draw(st.integers(low, high)), recipes) for _ in range(2)]
+    for _ in range(draw(st.integers(1, 4))):
+        first.grow()
+    second.placed = list(first.placed)
+    for _ in range(draw(st.integers(1, 4))):
+        second.grow_again() if second.placed else second.grow()
+    return first.close(), second.close()

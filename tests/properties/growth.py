@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from nodegraph import GModule, Node, nest, nn, table
-from nodegraph.errors import ModuleError, StateError
-
+from nodegraph.errors import ModuleError, NodegraphError, StateError
 
 CONTAINERS = {"Sequential", "Decorator", "NaN", "Profile", "DontCast", "ParallelTable", "GModule"}
 """Classes whose recipes use other recipes."""
 
 DEMANDING = set("BCECriterion CDivTable Exp FeatureLPPooling Log Parameters Power SpatialLPPooling Sqrt".split())
-"""Classes that do not take any numbers, or none at all."""
+"""Classes that do not take every number, or take no input."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,9 @@ class Grown:
 class Growth:
     """A graph in the making.
 
-    `integer(low, high)` draws a whole number, both ends included. What a recipe asks for by its shape (`array`) is cut out of what some node gives, or comes
-    from a new input, so that most nodes hang on others; whatever nobody uses becomes an output.
+    `integer(low, high)` draws a whole number, both ends included. What a recipe asks for by its shape (`array`) is cut
+    out of what some node gives, or comes from a new input, so that most nodes hang on others; whatever nobody uses
+    becomes an output.
     """
 
     def __init__(self, integer: Callable[[int, int], int], recipes: dict[str, Callable], largest: int = 4) -> None:
@@ -155,18 +155,25 @@ class Growth:
 
     # Wiring
 
-    def wire(self, module: Any, given: Any) -> Value:
-        """A node of the module, or the criterion, on a value or a nested list of values."""
+    def wire(self, module: Any, given: Any, checked: bool = True) -> Value:
+        """A node of the module, or the criterion, on a value or a nested list of values.
+
+        Unless `checked` they may be of shapes that it cannot take.
+        """
         shape = _shapes(given)
         if isinstance(given, list):
             given = [self.nested(part) if isinstance(part, list) else part for part in given]
             if len(given) == 1:
                 given = self.nested(given)
         node = module(_nodes(given)) if given != [] else module()
-        self.classes |= {type(part).__name__ for part in node.module.list_modules()} | {type(module).__name__}
+        self.classes |= classes_in(module)
         try:
             output = node.module.output_shape(shape)
         except (NotImplementedError, ModuleError, StateError):
+            output = None
+        except NodegraphError:
+            if checked:
+                raise
             output = None
         return self._put_down(node, output, "Kmeans" != type(module).__name__)
 
@@ -208,10 +215,9 @@ class Growth:
     def grow(self, name: str | None = None) -> Value:
         """A further node: of the class, or of any, or of a module that stands at some node already."""
         if name is None and self.placed and self.integer(0, 6) == 0:
-            module, shape = self.placed[self.integer(0, len(self.placed) - 1)]
-            return self.wire(module, self.like(shape))
+            return self.grow_again()
         module, given = self.made(name)
-        if _all_real(given) and type(module).__name__ not in DEMANDING:
+        if _all_real(given) and not classes_in(module) & DEMANDING:
             self.placed.append((module, _shapes(given)))
         value = self.wire(module, given)
         if isinstance(value.shape, list) and len(value.shape) > 1 and self.integer(0, 1):
@@ -219,6 +225,11 @@ class Growth:
             for part, shape in zip(parts, value.shape):
                 self._put_down(part, shape, value.real)
         return value
+
+    def grow_again(self) -> Value:
+        """A further node of a module that stands at another one."""
+        module, shape = self.placed[self.integer(0, len(self.placed) - 1)]
+        return self.wire(module, self.like(shape))
 
     def close(self) -> Grown:
         """The graph, whose outputs are all loose ends and perhaps some nodes more, one of them in a table."""
@@ -231,6 +242,13 @@ class Growth:
         if len(outputs) > 1 and self.integer(0, 3) == 0:
             outputs = [nest(outputs[:2]), *outputs[2:]]
         return Grown(GModule(self.inputs, outputs), self.makers, frozenset(self.classes))
+
+
+def classes_in(component: Any) -> set[str]:
+    """The names of the classes of a module or a criterion, and of all inside."""
+    inside = component.list_modules()
+    inside += [part.criterion for part in inside if isinstance(part, nn.ModuleFromCriterion)]
+    return {type(part).__name__ for part in inside}
 
 
 def _nodes(given: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import nodegraph.random
 from nodegraph import table
@@ -16,8 +16,18 @@ TIMES = int(os.environ.get("NODEGRAPH_EXAMPLES", "1"))
 """So many times the usual number of examples; 100 for a long search."""
 
 
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+
+
 def examples(n: int) -> settings:
-    return settings(max_examples=n * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+    """So many examples, or as many times that as NODEGRAPH_EXAMPLES says."""
+    return settings(
+        max_examples=n * TIMES,
+        phases=PHASES,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @dataclass
@@ -66,16 +76,19 @@ def assert_same_run(actual: Run, expected: Run, tolerance: float = 1e-9) -> None
     assert actual.random == expected.random, "random numbers drawn"
 
 
-def assert_close(actual: Any, expected: Any, what: str, tolerance: float = 1e-9) -> None:
-    """Equal structures, shapes and types; numbers that differ by no more than rounding does."""
+def assert_close(actual: Any, expected: Any, what: str, tolerance: float = 1e-9, least: float = 1e-3) -> None:
+    """Equal structures, shapes and types; numbers that differ by no more than rounding does.
+
+    Rounding is measured by the largest number of an array, and by `least` where that is smaller.
+    """
     if table.is_table(actual) or table.is_table(expected):
         assert isinstance(actual, list) and isinstance(expected, list) and len(actual) == len(expected), what
         for a, b in zip(actual, expected):
-            assert_close(a, b, what, tolerance)
+            assert_close(a, b, what, tolerance, least)
         return
     assert (actual is None) == (expected is None), f"{what}: {actual} for {expected}"
     if actual is not None:
         assert actual.shape == expected.shape and actual.dtype == expected.dtype, f"{what}: {actual} for {expected}"
-        scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=least)
         same = np.allclose(actual, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
         assert same, f"{what}: {actual} for {expected}"

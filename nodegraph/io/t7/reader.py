@@ -25,10 +25,10 @@ MAX_DEPTH = 50_000
 MAX_AXES = 32
 MAX_OBJECT_KEYS = 100_000
 """Tables and other objects that are keys; each takes far more memory than it does in the file."""
-MEMORY_ALLOWED, MEMORY_PER_BYTE = 50_000_000, 10
+MEMORY_ALLOWED, MEMORY_PER_BYTE = 60_000_000, 10
 """What the objects of a file may take: so many bytes, and so many more for each byte of the file."""
-OBJECT_SIZE, HASH_SIZE, ENTRY_SIZE = 160, 200, 60
-"""About what an object takes, what a dictionary in it does, and what each entry of that does, in bytes."""
+OBJECT_SIZE, HASH_SIZE, ENTRY_SIZE = 100, 200, 60
+"""About what an object takes, a dictionary of up to five entries, and each further entry of it, in bytes."""
 UNFINISHED = object()
 NUMERIC_CLASS = re.compile(r"torch\.(\w+?)(Tensor|Storage)")
 
@@ -166,7 +166,7 @@ class Reader:
             if value is not None:
                 table.set(key, value)
         if table.hash:
-            self._account(HASH_SIZE + ENTRY_SIZE * len(table.hash))
+            self._account(HASH_SIZE + ENTRY_SIZE * max(0, len(table.hash) - 5))
 
     def _function(self, index: int | None) -> Reading:
         function = Function(bytes(self.source.text()))

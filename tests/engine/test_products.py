@@ -1,0 +1,114 @@
+"""Products of numba's loops: NumPy's numbers for any number of rows and columns, and nothing written beside them."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
+
+from nodegraph.engine import products  # noqa: E402
+
+rng = np.random.default_rng(0)
+TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
+ROWS = [*range(1, 14), 59, 60, 61, 121]
+COLUMNS = [1, 7, 8, 9, 16, 17, 33]
+
+
+def normal(dtype, *shape):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def close(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=TOLERANCE[got.dtype.type], atol=10 * TOLERANCE[got.dtype.type])
+
+
+@pytest.fixture(params=[np.float32, np.float64])
+def dtype(request):
+    return request.param
+
+
+def laid_out(weight, transposed, bias):
+    inner, columns = weight.shape[::-1] if transposed else weight.shape
+    panels = products.panels(inner, columns, weight.dtype)
+    for panel in range(len(panels)):  # as threads do, each a part
+        products.lay_out(weight, transposed, bias, panels, panel, panel + 1)
+    return panels
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_of_parts_of_rows(dtype, transposed):
+    """Rows r0 to r1 of c = a b + bias, where a and c are parts of wider rows, and the rest of c stays as it is."""
+    multiply = products.product(dtype)
+    for rows in ROWS:
+        for columns in COLUMNS:
+            inner, first = 5, rows // 3
+            a, c, bias = normal(dtype, rows, inner + 3), normal(dtype, rows, columns + 4), normal(dtype, columns)
+            b = normal(dtype, inner, columns)
+            expected = c.copy()
+            expected[first:, 3 : 3 + columns] = a[first:, 2 : 2 + inner] @ b + bias
+            weight = np.ascontiguousarray(b.T) if transposed else b
+            panels = laid_out(weight, transposed, bias)
+            multiply(first, rows, a.reshape(-1), 2, inner + 3, panels, c.reshape(-1), 3, columns + 4, columns)
+            close(c, expected)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_products_of_few_rows(dtype, transposed, with_bias):
+    multiply = products.product_of_few(dtype)
+    for rows, outputs, inputs in [(1, 1, 1), (2, 3, 5), (7, 17, 9)]:
+        weight = normal(dtype, outputs, inputs)
+        bias = normal(dtype, outputs if with_bias and transposed else 0)
+        b = weight.T if transposed else weight
+        a, c = normal(dtype, rows, len(b)), normal(dtype, rows, b.shape[1])
+        multiply(0, rows, a.reshape(-1), 0, len(b), weight, transposed, bias, c.reshape(-1), 0, b.shape[1])
+        close(c, a @ b + (bias if bias.size else 0))
+
+
+def test_a_matrix_may_lie_in_memory_in_any_way(dtype):
+    b = normal(dtype, 5, 17)
+    unwritable = b.copy()
+    unwritable.flags.writeable = False
+    expected = laid_out(b, False, np.empty(0, dtype))
+    for same in (np.asfortranarray(b), np.repeat(b, 2, 1)[:, ::2], unwritable):
+        np.testing.assert_array_equal(laid_out(same, False, np.empty(0, dtype)), expected)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_gradients_of_a_weight_add_up(dtype, with_bias):
+    """More rows than go together, columns in shares, and a scale."""
+    add = products.outer_product(dtype)
+    for rows, columns, inner in [(1, 1, 1), (9, 17, 5), (300, 33, 16), (257, 8, 9)]:
+        gradient, input = normal(dtype, rows, columns), normal(dtype, rows, inner)
+        weight, bias = normal(dtype, columns, inner), normal(dtype, columns if with_bias else 0)
+        expected = weight + 0.5 * (gradient.T @ input), bias + 0.5 * gradient.sum(0) if with_bias else bias
+        width = products.lanes(dtype)
+        for first in range(0, columns, width):
+            add(gradient, input, dtype(0.5), weight, bias, first, min(first + width, columns))
+        for got, wanted in zip((weight, bias), expected):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-4)
+
+
+def test_rows_that_are_looked_up(dtype):
+    """One-hot rows times a matrix are rows of it; the gradient of the matrix is a sum for each index."""
+    indices, columns = np.array([3, 0, 3, 1, 2, 3, 0, 1, 2]), 17
+    weight, bias = normal(dtype, columns, 4), normal(dtype, columns)
+    expected = np.eye(4, dtype=dtype)[indices] @ weight.T + bias
+    c = np.zeros((len(indices), columns), dtype)
+    products.look_up(0, len(indices), indices, laid_out(weight, True, bias), c.reshape(-1), 0, columns, columns)
+    close(c, expected)
+    few = np.zeros_like(c)
+    products.look_up_few(0, len(indices), indices, weight, bias, few.reshape(-1), 0, columns)
+    close(few, expected)
+    gradient, grad_weight, grad_bias = normal(dtype, len(indices), columns), np.zeros_like(weight), np.zeros_like(bias)
+    for first, last in ((0, 9), (9, columns)):
+        products.add_columns(gradient, indices, dtype(0.5), grad_weight, grad_bias, first, last)
+    close(grad_weight, 0.5 * gradient.T @ np.eye(4, dtype=dtype)[indices])
+    close(grad_bias, 0.5 * gradient.sum(0))
+
+
+def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkeypatch):
+    """As in an installation that belongs to somebody else, without a home folder."""
+    from numba.core import caching
+
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+    assert products._kept(lambda x: x + 1)(1) == 2

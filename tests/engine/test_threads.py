@@ -1,0 +1,105 @@
+"""Threads share out the rows of a batch: the same numbers with any number of them, whatever the sizes."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from nodegraph import GModule, Recurrent, nn
+from nodegraph.engine import machine as engine_machine
+from nodegraph.engine import threads
+
+from agreement import assert_agrees, loops, numba, run
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+def peephole(inputs, size):
+    """Products, views, weights for each element, dropout: all that compiled kernels are made of."""
+    x, h, c = (nn.Identity()() for _ in range(3))
+    sums = nn.CAddTable()([nn.Linear(inputs, 3 * size)(x), nn.Linear(size, 3 * size, False)(h)])
+    i, f, g = (nn.Narrow(1, k * size, size)(sums) for k in range(3))
+    i, f = (nn.Sigmoid()(nn.CAddTable()([gate, nn.CMul(1, size)(c)])) for gate in (i, f))
+    new = nn.CAddTable()([nn.CMulTable()([f, c]), nn.CMulTable()([i, nn.Dropout(0.3)(nn.Tanh()(g))])])
+    return GModule([x, h, c], [nn.CMaxTable()([nn.Tanh()(new), nn.CAdd(size)(new)]), new])
+
+
+@pytest.fixture
+def three(monkeypatch, tmp_path_factory):
+    """Three threads, however little there is to do."""
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
+    monkeypatch.setattr(engine_machine, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+
+
+@numba
+@pytest.mark.parametrize("batch", [1, 2, 3, 13, 61])
+@pytest.mark.parametrize("size", [1, 7, 17])
+def test_any_batch_and_size(batch, size, three):
+    """Neither need be a multiple of the threads, of the rows of a tile or of the columns of a panel."""
+    input = [normal(3, batch, 5), normal(batch, size), normal(batch, size)]
+    net = assert_agrees(peephole(5, size), input, [1.0, 0.5, 0.25])
+    (loop,) = loops(net)
+    assert loop.machine.threads == min(batch, 3)
+
+
+@numba
+def test_the_same_bits_every_time_and_for_outputs_with_any_number_of_threads(three, monkeypatch):
+    cell, input = peephole(5, 7), [normal(3, 13, 5), normal(13, 7), normal(13, 7)]
+    nets = []
+    for count in ("3", "3", "1"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        nets.append(run(Recurrent(cell), input, [1.0, 0.5, 0.25]))
+    for a, b in zip(nets[0], nets[1]):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(nets[0][:6], nets[2][:6]):
+        np.testing.assert_array_equal(a, b)
+
+
+@numba
+def test_a_nan_stays_in_its_row(three):
+    cell, input = peephole(5, 7), [normal(3, 13, 5), normal(13, 7), normal(13, 7)]
+    cell.evaluate()
+    input[0][1, 4] = np.nan
+    net = assert_agrees(cell, input, [1.0, 0.5, 0.25])
+    lost = np.isnan(net.forward(input)[0])
+    assert lost[1:, 4].all() and lost.sum() == 2 * 7
+
+
+def test_shares_run_at_the_same_time():
+    together = threading.Barrier(3, timeout=20)
+    done = []
+
+    def share(i):
+        together.wait()
+        done.append(i)
+
+    threads.run(share, 3)
+    assert sorted(done) == [0, 1, 2]
+
+
+def test_an_error_in_a_share_comes_out():
+    def share(i):
+        if i == 1:
+            raise ValueError("of share 1")
+
+    with pytest.raises(ValueError, match="of share 1"):
+        threads.run(share, 2)
+
+
+@pytest.mark.parametrize("given, expected", [("1", 1), ("3", 3), ("", None), ("0", None), ("many", None)])
+def test_the_number_of_threads(given, expected, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert threads.available() == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_a_thread_must_be_worth_it(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    each = threads.WORTH_A_THREAD
+    assert [threads.worth(work) for work in (0, 1.9 * each, 2 * each, 100 * each)] == [1, 1, 2, 4]

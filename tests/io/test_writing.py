@@ -1,0 +1,115 @@
+"""Writing files: whole or not at all, on a full disk, in a folder that several processes write to, after a kill."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nodegraph import nn, save
+from nodegraph.errors import CheckpointError, DataError
+from nodegraph.history import History
+from nodegraph.io import checkpoint
+from nodegraph.io.writing import LEFT_AFTER, UNFINISHED, remove_leftovers, write_whole
+
+
+def run(script, *arguments):
+    return subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True)
+
+
+LIMITED = """
+import resource, signal, sys
+from nodegraph import nn, save
+from nodegraph.errors import CheckpointError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    save(nn.Linear(100, 100), sys.argv[1])
+except CheckpointError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are of Unix")
+@pytest.mark.parametrize("name", ["model.t7", "model.safetensors"])
+def test_no_room_gives_one_sentence_and_keeps_the_old_file(tmp_path, name):
+    path = save(nn.Linear(2, 2), tmp_path / name)
+    before = path.read_bytes()
+    told = run(LIMITED, path)
+    assert told.stderr == "" and told.stdout.count("\n") == 1
+    assert str(path) in told.stdout and told.stdout.endswith(": File too large\n")
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [name]
+
+
+def test_no_room_for_a_history_keeps_the_old_one(tmp_path, monkeypatch):
+    path = History([1.0]).save(tmp_path / "history.csv")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=r"cannot write .*history.csv: No space left on device$"):
+        History([2.0, 3.0]).save(path)
+    assert path.read_text().split() == ["iteration,loss,smoothed_loss", "1,1.0,1.0"]
+    assert os.listdir(tmp_path) == ["history.csv"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_must_not_be_written(tmp_path):
+    path = write_whole(tmp_path / "file", b"old")
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(CheckpointError, match=r"cannot write .*file: Permission denied$"):
+            write_whole(path, b"new")
+        with pytest.raises(CheckpointError, match="cannot write checkpoints into .*: Permission denied$"):
+            checkpoint.make_folder(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+    assert path.read_bytes() == b"old"
+
+
+def test_an_interrupt_right_after_the_renaming_is_an_interrupt(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def interrupted(*paths):
+        replace(*paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new" and os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_kill_left_behind_is_removed_when_it_is_old(tmp_path):
+    old, new, other = (tmp_path / name for name in (f".a.1{UNFINISHED}", f".a.2{UNFINISHED}", ".a"))
+    for file in (old, new, other):
+        file.write_bytes(b"half")
+    long_ago = time.time() - LEFT_AFTER - 10
+    os.utime(old, (long_ago, long_ago))
+    os.utime(other, (long_ago, long_ago))
+    checkpoint.make_folder(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".a", f".a.2{UNFINISHED}"]
+    remove_leftovers(tmp_path / "nowhere")
+
+
+WRITER = """
+import sys, numpy as np
+from nodegraph.io import checkpoint
+for i in range(60):
+    checkpoint.save(sys.argv[1], {"a": np.full(20_000, float(sys.argv[2]) + i)}, {"i": float(sys.argv[2]) + i})
+"""
+
+
+def test_processes_that_write_the_same_file_do_not_tear_it(tmp_path):
+    path = checkpoint.save(tmp_path / "model", {"a": np.zeros(1)}, {"i": 0.0})
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(1000 * i)]) for i in range(2)]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        arrays, data = checkpoint.load(path)
+        assert (arrays["a"] == data["i"]).all()
+        seen.add(data["i"])
+    assert [writer.returncode for writer in writers] == [0, 0] and len(seen) > 2
+    assert os.listdir(tmp_path) == ["model"]
