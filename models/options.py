@@ -6,6 +6,7 @@ import argparse
 import os
 import pathlib
 import reprlib
+import sys
 from dataclasses import Field, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -46,6 +47,8 @@ class Checked:
             kind, described = KINDS[getattr(f.type, "__name__", f.type)]
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ArgumentError(f"{f.name} must be {described}, got {reprlib.repr(value)}")
+            if isinstance(value, Integral) and abs(value) > sys.float_info.max:
+                raise ArgumentError(f"{f.name} must be a number that a float can hold, got {reprlib.repr(value)}")
             if "choices" in check and value not in check["choices"]:
                 raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {reprlib.repr(value)}")
             if "above" in check and not value > check["above"]:

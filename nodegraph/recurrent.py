@@ -180,8 +180,9 @@ class Recurrent(Module):
         """The sequences, the states or None, and which steps count or None; the steps first."""
         xs, states, mask = self.wiring.given(input, self.masked)
         xs = self._turned(xs)
-        steps, batch = xs[0].shape[:2]
-        return xs, states, None if mask is None else valid_steps(mask, steps, batch, self.batch_first)
+        if mask is not None:
+            mask = valid_steps(mask, xs[0].shape[0], xs[0].shape[1], self.batch_first)
+        return xs, states, mask
 
     def _first_states(self, xs: list[np.ndarray]) -> list[Any]:
         """The states to begin with where none are given."""

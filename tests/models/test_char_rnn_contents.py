@@ -61,6 +61,8 @@ SENSELESS = [
     ("options.rnn_size", -4, MODEL + "rnn_size must be at least 1"),
     ("options.rnn_size", 10**6, MODEL + "1 layers of 1000000 and 28 characters need more than the 684 numbers"),
     ("options.num_layers", 10**9, MODEL + "1000000000 layers of 4"),
+    ("options.grad_clip", 10**400, MODEL + "grad_clip must be a number that a float can hold"),
+    ("options.max_epochs", 10**400, MODEL + "max_epochs must be a number that a float can hold"),
     ("options.learning_rate", "fast", MODEL + "learning_rate must be a number, got 'fast'"),
     ("options.model", ["lstm"], MODEL + r"model must be a text, got \['lstm'\]"),
     ("options.dtype", "int8", MODEL + "dtype must be one of float32, float64"),

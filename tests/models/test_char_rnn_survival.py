@@ -76,8 +76,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path, variant):
             CharacterModel.load(file)
             if file.name.startswith("lm_"):
                 file.unlink()
-    whole = tmp_path / "whole"
-    iterations = checkpoint.load(latest)[1]["iteration"]
+    last = start(tmp_path, *arguments, "--resume", "--iterations", "2")
+    assert last.communicate() and last.returncode == 0
+    whole, iterations = tmp_path / "whole", checkpoint.load(latest)[1]["iteration"]
     unbroken = start(tmp_path, *arguments, "--iterations", str(iterations), "--checkpoint-dir", str(whole))
     assert unbroken.communicate() and unbroken.returncode == 0
     assert same(latest, whole / "latest.safetensors") and same(folder / "best.safetensors", whole / "best.safetensors")

@@ -23,6 +23,10 @@ class Some(Checked):
         (dict(size=10), "size must be at least 1 and at most 9, got 10"),
         (dict(rate=0), "rate must be above 0, got 0"),
         (dict(rate=float("nan")), "rate must be above 0, got nan"),
+        (dict(size="4"), "size must be a whole number, got '4'"),
+        (dict(size=True), "size must be a whole number, got True"),
+        (dict(size=4.0), "size must be a whole number, got 4.0"),
+        (dict(rate=10**400), "rate must be a number that a float can hold, got 1000000"),
         (dict(model_kind="c"), "model_kind must be one of a, b, got 'c'"),
     ],
 )

@@ -1,14 +1,16 @@
 """Wrong inputs and gradients end in one of our errors, which names a node or the graph, and its line; or they fit."""
 
 import re
+import warnings
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import nodegraph.random
-from nodegraph import NodegraphError, table
-from nodegraph.errors import ModuleError
+from nodegraph import GModule, NodegraphError, Recurrent, nn, table
+from nodegraph.errors import InputError, ModuleError, ShapeError
 
 from properties.graphs import graphs
 from properties.runs import assert_close, examples, gradient_for
@@ -77,3 +79,49 @@ def assert_same_numbers(found, expected, input, what):
 
 def floats(value):
     return [leaf.astype(float) for leaf in table.leaves(value)]
+
+
+MASK = np.array([[True, False, True], [True, True, False]])
+
+
+@pytest.mark.parametrize(
+    ("module", "input"),
+    [
+        *(
+            (module, MASK)
+            for module in (nn.Tanh(), nn.Exp(), nn.Sigmoid(), nn.SoftMax(), nn.SoftMin(), nn.LogSoftMax())
+        ),
+        *((module, [MASK, MASK]) for module in (nn.CAddTable(), nn.CSubTable(), nn.MM(True))),
+        (nn.MV(), [MASK, MASK[0]]),
+        (nn.CAddTensorTable(), [MASK, [MASK]]),
+        (nn.MixtureTable(), [MASK, [MASK, MASK, MASK]]),
+    ],
+    ids=repr,
+)
+def test_booleans_are_computed_as_the_numbers_they_are(module, input):
+    assert_close(module.forward(input), module.forward(table.map(lambda x: x.astype(float), input)), "output", 1e-15)
+
+
+def test_a_masked_array_is_refused_and_a_matrix_is_an_array():
+    x = np.arange(4.0).reshape(2, 2)
+    with pytest.raises(InputError, match="without a mask"):
+        nn.Sum(0).forward(np.ma.masked_array(x, x > 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        output = nn.Square().forward(np.matrix(x))
+    assert type(output) is np.ndarray and output.tolist() == [[0, 1], [4, 9]]
+
+
+@pytest.mark.parametrize("gradient", [np.full(3, 1j), np.array(["a", "b", "c"]), np.array([None] * 3), "abc", {}])
+def test_a_gradient_of_anything_but_numbers_is_refused(gradient):
+    net = GModule(x := nn.Identity()(), nn.Tanh()(x))
+    for each in (net, net.clone().compile()):
+        each.forward(np.ones(3))
+        with pytest.raises(InputError, match="got gradient"):
+            each.backward(np.ones(3), gradient)
+
+
+def test_a_sequence_of_numbers_is_told_apart_by_the_cell():
+    cell = GModule([x := nn.Identity()(), h := nn.Identity()()], nn.Linear(2, 2)(nn.CAddTable()([x, h])))
+    with pytest.raises(ShapeError, match="CAddTable"):
+        Recurrent(cell).forward([np.ones(6), np.ones((2, 2))])

@@ -27,8 +27,8 @@ MAX_OBJECT_KEYS = 100_000
 """Tables and other objects that are keys; each takes far more memory than it does in the file."""
 MEMORY_ALLOWED, MEMORY_PER_BYTE = 60_000_000, 10
 """What the objects of a file may take: so many bytes, and so many more for each byte of the file."""
-OBJECT_SIZE, HASH_SIZE, ENTRY_SIZE = 100, 200, 60
-"""About what an object takes, a dictionary of up to five entries, and each further entry of it, in bytes."""
+OBJECT_SIZE, TABLE_SIZE, HASH_SIZE, ENTRY_SIZE = 150, 110, 200, 60
+"""About what an object takes, a table, its dictionary of up to five entries, and each further entry, in bytes."""
 UNFINISHED = object()
 NUMERIC_CLASS = re.compile(r"torch\.(\w+?)(Tensor|Storage)")
 
@@ -144,7 +144,7 @@ class Reader:
 
     def _table(self, index: int) -> Reading:
         table = self._remember(index, Table())
-        self._account(OBJECT_SIZE)
+        self._account(TABLE_SIZE)
         size = self.source.bounded(self.source.integer(), self.source.least_entry, "the size of a table,")
         yield from self._entries(table, size)
         return table
