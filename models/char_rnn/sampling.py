@@ -58,6 +58,7 @@ def _characters(
         else:
             with np.errstate(over="ignore"):
                 weights = np.exp((log_probabilities[0].astype(float) - log_probabilities.max()) / temperature)
-            index = int(generator.choice(n, p=weights / weights.sum()))
+            reached = (weights / weights.sum()).cumsum()
+            index = int((reached / reached[-1]).searchsorted(generator.random(), side="right"))
         yield decode(index)
         *states, log_probabilities = network.forward([np.array([index]), *states])
