@@ -63,8 +63,10 @@ class Code:
 
         A number 0 stands for a gradient that there is not, which comes to 0 whatever it meets, be it NaN.
         """
-        if _is(gradient, 0) or _is(derivative, 0):
+        if _is(gradient, 0):
             return 0.0
+        if _is(derivative, 0):
+            return self.add("where", self.add("equal", gradient, gradient), 0.0, 0.0)  # Zeros, which are there.
         if self.is_condition(derivative):
             return self.add("where", derivative, gradient, 0.0)
         return self.add("multiply", gradient, derivative)

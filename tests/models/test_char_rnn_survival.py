@@ -99,24 +99,28 @@ def test_ctrl_c_at_any_moment_saves_and_says_nothing_else(tmp_path):
         assert len(arrays["losses"]) == data["iteration"] > 0
 
 
-def interrupt_in(function, call):
+def interrupt_in(function, call, error=KeyboardInterrupt):
     """The function, where one call of it is interrupted before it does anything."""
     calls = iter(range(10**6))
 
     def interrupted(*arguments, **named):
         if next(calls) == call:
-            raise KeyboardInterrupt
+            raise error
         return function(*arguments, **named)
 
     return interrupted
 
 
-@pytest.mark.parametrize("call", range(1, 6))
-def test_an_interrupt_between_any_two_files_keeps_latest_and_best(tmp_path, call):
+@pytest.mark.parametrize(
+    "call, error",
+    [*((call, KeyboardInterrupt) for call in range(1, 6)), (3, SystemExit), (4, SystemExit), (5, SystemExit)],
+)
+def test_an_end_between_any_two_files_keeps_latest_and_best(tmp_path, call, error):
+    """An interrupt, after which the loop saves, and one after which it does not, as after a kill."""
     straight, training = trainer(), trainer()
     loop.train(straight, tmp_path / "straight", iterations=6, say=print)
-    training.save = interrupt_in(training.save, call)
-    with pytest.raises(KeyboardInterrupt):
+    training.save = interrupt_in(training.save, call, error)
+    with pytest.raises(error):
         loop.train(training, tmp_path / "cv", iterations=6, say=print)
     resumed = Trainer.resume(tmp_path / "cv" / "latest.safetensors", TEXT)
     loop.train(resumed, tmp_path / "cv", iterations=6 - resumed.iteration, say=print)

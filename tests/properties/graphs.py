@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from properties.growth import Grown, Growth
 from properties.recipes import RECIPES
 
-RANDOM = {"Dropout", "SpatialDropout", "VolumetricDropout", "WhiteNoise", "RReLU"} | {
-    "SpatialFractionalMaxPooling",
-    "VolumetricFractionalMaxPooling",
-}
+FRACTIONAL = {"SpatialFractionalMaxPooling", "VolumetricFractionalMaxPooling"}
+"""Classes that draw random numbers in evaluation, too."""
+
+RANDOM = {"Dropout", "SpatialDropout", "VolumetricDropout", "WhiteNoise", "RReLU"} | FRACTIONAL
 
 STATEFUL = {"SpatialMaxUnpooling", "VolumetricMaxUnpooling"}
 """Classes that use what another module's last run left, whichever run that was."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import nodegraph.random
 from nodegraph import GModule, Node, nest, nn, table
 from nodegraph.errors import ModuleError, NodegraphError, StateError
 
@@ -52,6 +53,7 @@ class Growth:
     """
 
     def __init__(self, integer: Callable[[int, int], int], recipes: dict[str, Callable], largest: int = 4) -> None:
+        nodegraph.random.seed(0)  # The same choices give the same parameters.
         self.integer, self.recipes, self.largest = integer, recipes, largest
         self.names = sorted(recipes)
         self.inside = 0

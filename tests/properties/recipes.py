@@ -289,7 +289,7 @@ def parallel(shape, g: Growth):
 
 
 def sequential(module, g: Growth):
-    after = [g.choice(nn.Identity, nn.GradientReversal)() for _ in range(g.integer(0, 2))]
+    after = [g.choice(nn.Identity, nn.SoftSign)() for _ in range(g.integer(0, 2))]
     return nn.Sequential(module, *after)
 
 
