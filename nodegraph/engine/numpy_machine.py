@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nodegraph.engine import threads
 from nodegraph.engine.code import Place
 from nodegraph.engine.machine import REUSED, Machine
 from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
@@ -14,6 +15,13 @@ from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
 
 class NumpyMachine(Machine):
     """Runs a program by NumPy's functions with `out=`."""
+
+    def run(self, program: Any, backward: bool) -> None:
+        if self.steps == 1:
+            super().run(program, backward)
+            return
+        with threads.one_for_blas():
+            super().run(program, backward)
 
     def segment(self, steps: list[Step]) -> _Segment:
         return _Segment(steps, self.steps)

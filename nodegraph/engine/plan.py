@@ -223,8 +223,8 @@ class Plan:
         return stand_in
 
     def _source(self, key: Key, leaf: Any) -> np.ndarray:
-        real = leaf.dtype == self.dtype
-        return self._new(Base("source", leaf.shape, (key[1],), key=key, real=real, differentiable=real))
+        real, fed = leaf.dtype == self.dtype, key[1] in self.fed  # A state of whole numbers is real from step 1 on.
+        return self._new(Base("source", leaf.shape, (key[1],), key=key, real=real, differentiable=real or fed))
 
     def _value(self, module: Module, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         """What a module gives for stand-ins."""

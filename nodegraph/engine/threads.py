@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 
 def available() -> int:
@@ -34,6 +37,20 @@ def run(share: Callable[[int], None], count: int) -> None:
     share(0)
     for other in others:
         other.result()
+
+
+def one_for_blas() -> Any:
+    """A context in which BLAS uses one thread.
+
+    Its threads wait for each other at every product; in a loop of small ones that takes many times as long as the
+    products themselves as soon as another process needs a processor.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @cache

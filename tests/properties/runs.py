@@ -47,7 +47,11 @@ def run(module: Any, input: Any, seed: int = 0, none: bool = False) -> Run:
     module.zero_grad_parameters()
     output = module.forward(input)
     grad_output = gradient_for(output, seed, none)
-    grad_input = table.fill(module.backward(input, grad_output), table.as_value(input))
+    grad_input = table.map(
+        lambda x, g: g if x.dtype.kind == "f" else g.astype(float),  # The zeros of indices may be of either type.
+        table.as_value(input),
+        table.fill(module.backward(input, grad_output), table.as_value(input)),
+    )
     gradients = [gradient.copy() for gradient in module.parameters()[1]]
     buffers = {name: array.copy() for name, array in module.named_parameters("buffer").items()}
     return Run(output, grad_input, gradients, buffers, nodegraph.random.get_state())

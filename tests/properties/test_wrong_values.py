@@ -63,7 +63,7 @@ def outcome(net, input, gradient=None):
         assert not isinstance(error, ModuleError), error
         return f"{type(error).__name__}: {error}"
     assert table.fits(grad_input, table.as_value(input))
-    return output, table.fill(grad_input, table.as_value(input))
+    return [output, table.fill(grad_input, table.as_value(input))]
 
 
 def assert_same_numbers(found, expected, input, what):
@@ -125,3 +125,12 @@ def test_a_sequence_of_numbers_is_told_apart_by_the_cell():
     cell = GModule([x := nn.Identity()(), h := nn.Identity()()], nn.Linear(2, 2)(nn.CAddTable()([x, h])))
     with pytest.raises(ShapeError, match="CAddTable"):
         Recurrent(cell).forward([np.ones(6), np.ones((2, 2))])
+
+
+def test_states_may_begin_as_whole_numbers():
+    """Later steps still go back through them."""
+    cell = GModule([x := nn.Identity()(), h := nn.Identity()()], nn.Tanh()(nn.CAddTable()([x, h])))
+    x, zeros = np.full((3, 1, 1), 0.5), np.zeros((1, 1))
+    gradient = [np.ones((3, 1, 1)), np.ones((1, 1))]
+    expected = outcome(Recurrent(cell, compiled=False), [x, zeros], gradient)
+    assert_close(outcome(Recurrent(cell), [x, zeros.astype(int)], gradient), expected, "recurrence")
