@@ -33,7 +33,7 @@ class Code:
         simple = _simplified(function, arguments)
         if simple is not None:
             return simple
-        key = (function, *((type(a).__name__, a) for a in arguments))
+        key = (function, arguments, *map(type, arguments))
         if key not in self._places:
             self._places[key] = Place(len(self.operations))
             self.operations.append((function, arguments))

@@ -48,6 +48,9 @@ class Machine:
         """What `bound` takes."""
         raise NotImplementedError
 
+    def prepare(self, rings: dict[Slot, Ring]) -> None:
+        """Do before the first run what can be done by then."""
+
     def bound(self, segment: Any, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
         """A function that runs a segment at the given time steps, over these rings."""
         raise NotImplementedError

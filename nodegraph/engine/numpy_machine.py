@@ -26,6 +26,11 @@ class NumpyMachine(Machine):
     def segment(self, steps: list[Step]) -> _Segment:
         return _Segment(steps, self.steps)
 
+    def prepare(self, rings: dict[Slot, Ring]) -> None:
+        for group in [*self._directions[0], *self._directions[1]]:
+            if isinstance(group, _Segment):
+                group.prepare(rings)
+
     def bound(self, segment: _Segment, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
         return segment.over(rings)
 
@@ -41,16 +46,27 @@ class _Segment:
         self._each: list[list[list[tuple[Callable, tuple]]]] = [[]] * len(steps)
         self._calls: list[list[tuple[Callable, tuple]]] = []
 
+    def prepare(self, rings: dict[Slot, Ring]) -> None:
+        """Make the calls of the steps all of whose rings are there."""
+        there = [i for i, slots in enumerate(self._slots) if all(slot in rings for slot in slots)]
+        new = [i for i in there if self._is_new(i, [rings[slot] for slot in self._slots[i]])]
+        for i in new:
+            self._each[i] = self._steps[i].calls(rings, self._times)
+        if new:
+            self._calls = []
+
     def over(self, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
-        anew = False
-        for i, (step, slots) in enumerate(zip(self._steps, self._slots)):
-            now, before = [rings[slot] for slot in slots], self._rings[i]
-            if before is None or any(a is not b for a, b in zip(now, before)):
-                self._rings[i], self._each[i], anew = now, step.calls(rings, self._times), True
-            step.begin(self._times)
-        if anew:
+        self.prepare(rings)
+        if not self._calls:
             self._calls = [[call for calls in at for call in calls] for at in zip(*self._each)]
+        for step in self._steps:
+            step.begin(self._times)
         return self._run
+
+    def _is_new(self, i: int, rings: list[Ring]) -> bool:
+        """Whether a step's rings are others than before, which it notes."""
+        before, self._rings[i] = self._rings[i], rings
+        return before is None or any(a is not b for a, b in zip(rings, before))
 
     def _run(self, times: Sequence[int]) -> None:
         for t in times:

@@ -13,7 +13,7 @@ import bisect
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,8 +55,7 @@ class Unfit(NotPlannable):
         self.path = path
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """Where the elements of a (rows, columns) value lie in a base: at offset + row x stride + column."""
 
     base: int
@@ -181,8 +180,10 @@ class Plan:
     def _make_values(self) -> None:
         self.bases: list[Base] = []
         self._calls_made: dict[int, ModuleCall] = {}
-        self._memory: list[tuple[int, int]] = []
         self._stand_ins: list[np.ndarray] = []
+        self._numbers: dict[int, int] = {}
+        self._memory: list[tuple[int, int]] = []
+        self._addresses: list[int] = []
         sizes = [leaf.shape[0] for value in self._sources.values() for leaf in table.leaves(value) if leaf.ndim > 1]
         self.rows = sizes[0] if sizes else 1
         values: dict[int, Any] = {}
@@ -217,7 +218,9 @@ class Plan:
         base.rows = base.shape[0] if batched else 1
         base.columns = size // base.rows
         stand_in = np.zeros(base.shape, np.int8)
-        bisect.insort(self._memory, (stand_in.__array_interface__["data"][0], len(self.bases)))
+        self._addresses.append(_address(stand_in))
+        self._numbers[id(stand_in)] = len(self.bases)
+        bisect.insort(self._memory, (self._addresses[-1], len(self.bases)))
         self.bases.append(base)
         self._stand_ins.append(stand_in)
         return stand_in
@@ -306,8 +309,10 @@ class Plan:
 
     def base_of(self, elements: np.ndarray) -> int:
         """The base that holds the elements."""
-        address = elements.__array_interface__["data"][0]
-        return self._memory[bisect.bisect_right(self._memory, (address, len(self.bases))) - 1][1]
+        number = self._numbers.get(id(elements if elements.base is None else elements.base))
+        if number is None:
+            number = self._memory[bisect.bisect_right(self._memory, (_address(elements), len(self.bases))) - 1][1]
+        return number
 
     def _is_part(self, elements: np.ndarray) -> bool:
         """Whether the elements lie in a base, and are not copies."""
@@ -324,8 +329,7 @@ class Plan:
     def part(self, elements: np.ndarray) -> tuple[int, int, tuple[int, ...]]:
         """The base of the elements, the place of the first in it, and the strides."""
         base = self.base_of(elements)
-        address = elements.__array_interface__["data"][0]
-        return base, address - self._stand_ins[base].__array_interface__["data"][0], elements.strides
+        return base, _address(elements) - self._addresses[base], elements.strides
 
     def access(self, elements: np.ndarray, rows: int, columns: int, path: tuple[int, ...]) -> Access:
         """The elements as an access, row by row; Unfit, with the path, unless each row is a run."""
@@ -441,6 +445,10 @@ _COPY = _Copy()
 _VIEW_GRADIENTS = {ViewModule.update_grad_input, Identity.update_grad_input, Part.update_grad_input}
 _WEIGHTED = {CMul: CMulTable(), CAdd: CAddTable()}
 """Modules that are a pointwise module of their input and their parameter."""
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
 
 
 def _parameter(module: Module) -> np.ndarray:

@@ -178,6 +178,7 @@ class Program:
         for index in self.parameter_bases:
             for slot in self.contributions[index]:
                 self.rings[slot] = self._ring(self.machine.threads, plan.bases[index].columns * plan.bases[index].rows)
+        self.machine.prepare(self.rings)
 
     def _ring(self, places: int, size: int) -> Ring:
         return Ring(np.zeros((places, size), self.dtype))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
+from nodegraph.engine import compiling
 from nodegraph.engine.plan import Key, NotPlannable, Plan
 from nodegraph.engine.program import Program
 from nodegraph.engine.settings import Settings
@@ -54,8 +55,9 @@ class ProgramStore:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or not entry.settings.hold():
-                entry = self._entries[key] = _Entry(graph, places, inputs, fed, returned, steps)
-                entry.make_first(allowed)
+                with compiling.without_collecting():
+                    entry = self._entries[key] = _Entry(graph, places, inputs, fed, returned, steps)
+                    entry.make_first(allowed)
                 while len(self._entries) > KEPT:
                     self._entries.popitem(last=False)
             self._entries.move_to_end(key)
