@@ -34,7 +34,8 @@ def mypy(tmp_path_factory):
         shutil.copytree(package.__path__[0], target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
 
     def run(*arguments):
-        command = [sys.executable, "-m", "mypy", "--cache-dir", str(folder / "cache"), *arguments]
+        options = ["--cache-dir", str(folder / "cache"), "--config-file", str(CONFIGURATION)]
+        command = [sys.executable, "-m", "mypy", *options, *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
@@ -46,19 +47,19 @@ def test_the_packages_are_marked_as_typed():
 
 
 def test_the_library(mypy):
-    code, text = mypy("--config-file", str(CONFIGURATION), "-p", "nodegraph")
+    code, text = mypy("-p", "nodegraph")
     assert code == 0, text
 
 
 def test_a_users_file(mypy):
-    code, text = mypy("--config-file", "", "--strict", "--follow-imports=silent", str(HERE / "data" / "typed_user.py"))
+    code, text = mypy(str(HERE / "data" / "typed_user.py"))
     assert code == 0, text
 
 
 def test_mistakes_are_found(mypy, tmp_path):
     path = tmp_path / "mistakes.py"
     path.write_text(MISTAKES)
-    code, text = mypy("--config-file", "", "--strict", "--follow-imports=silent", str(path))
+    code, text = mypy(str(path))
     assert code == 1
     for mistake in ('"drow"', '"forword"', 'incompatible type "str"; expected "int"', 'expected "float"'):
         assert mistake in text

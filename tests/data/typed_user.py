@@ -1,3 +1,4 @@
+# mypy: warn-return-any
 """A file as a user writes it, for mypy --strict: every name is found, and a mistake would be."""
 
 from __future__ import annotations
