@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from nodegraph.models.variants import gru_cell
 from nodegraph.node import annotate_nodes
 from nodegraph.recurrent import Recurrent
 
-CELLS = {"lstm": lstm.create, "gru": gru_cell, "rnn": rnn.create}
+CELLS = {"lstm": partial(lstm.create, forget_bias=1), "gru": gru_cell, "rnn": rnn.create}
 
 
 def digit_reader(columns: int, hidden: int, model: str = "lstm", dropout: float = 0.5) -> GModule:
@@ -28,12 +29,8 @@ def digit_reader(columns: int, hidden: int, model: str = "lstm", dropout: float 
     >>> digit_reader(columns=8, hidden=16).forward(np.zeros((3, 8, 8))).shape
     (3, 10)
     """
-    cell = CELLS[model](columns, hidden)
-    if model == "lstm":
-        cell.node("i2h").module.bias[hidden : 2 * hidden] = 1  # The forget gates begin open.
-
     image = nn.Identity()()
-    reading = Recurrent(cell, batch_first=True)(image)
+    reading = Recurrent(CELLS[model](columns, hidden), batch_first=True)(image)
     last_h = nn.SelectTable(-1)(reading)
     kept = nn.Dropout(dropout)(last_h)
     score = nn.Linear(hidden, 10)(kept)
@@ -45,7 +42,10 @@ def digit_reader(columns: int, hidden: int, model: str = "lstm", dropout: float 
 
 @dataclass
 class Options(Checked):
-    """How to make a digit reader and how to train it."""
+    """How to make a digit reader and how to train it.
+
+    The defaults do well on a validation part, see `Digits.to_choose_by`, of scikit-learn's digits and of MNIST's alike.
+    """
 
     model: str = option("lstm", "the kind of cell", choices=tuple(CELLS))
     hidden: int = option(128, "size of the cell's state", least=1)

@@ -13,6 +13,7 @@ from nodegraph.models.digits.idx import read_idx
 
 SPLIT_SEED = 0
 TEST_FRACTION = 0.25
+VALIDATION_FRACTION = 0.15
 
 
 @dataclass
@@ -27,6 +28,20 @@ class Digits:
     test_images: np.ndarray
     test_labels: np.ndarray
 
+    def to_choose_by(self) -> Digits:
+        """The images to train on alone, of which a part, always the same, takes the place of the test part.
+
+        Options are chosen by how well these are read, so that the test part tells something new.
+        """
+        return split(self.images, self.labels, VALIDATION_FRACTION)
+
+
+def split(images: np.ndarray, labels: np.ndarray, fraction: float) -> Digits:
+    """All the images with a fraction of them, always the same, as the part to test on."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    test, train = np.split(order, [round(fraction * len(order))])
+    return Digits(images[train], labels[train], images[test], labels[test])
+
 
 def scikit_learn_digits() -> Digits:
     """The 1797 digits, 8 x 8, that come with scikit-learn; a quarter of them, always the same, is for testing.
@@ -40,10 +55,7 @@ def scikit_learn_digits() -> Digits:
             "the digits of scikit-learn need scikit-learn: pip install 'nodegraph[examples]'; or use MNIST's files"
         ) from error
     found = load_digits()
-    images, labels = (found.images / 16).astype(np.float32), found.target
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
-    test, train = np.split(order, [round(TEST_FRACTION * len(order))])
-    return Digits(images[train], labels[train], images[test], labels[test])
+    return split((found.images / 16).astype(np.float32), found.target, TEST_FRACTION)
 
 
 def mnist_digits(folder: str | os.PathLike[str]) -> Digits:

@@ -32,11 +32,8 @@ def forecaster(hidden: int) -> GModule:
     >>> forecaster(hidden=8).forward(np.zeros((3, 30, 1))).shape
     (3, 1)
     """
-    cell = lstm.create(1, hidden)
-    cell.node("i2h").module.bias[hidden : 2 * hidden] = 1  # The forget gates begin open.
-
     samples = nn.Identity()()
-    watching = Recurrent(cell, batch_first=True)(samples)
+    watching = Recurrent(lstm.create(1, hidden, forget_bias=1), batch_first=True)(samples)
     last_h = nn.SelectTable(-1)(watching)
     next_value = nn.Linear(hidden, 1)(last_h)
 

@@ -27,6 +27,20 @@ def test_the_tutorials_cell():
     np.testing.assert_allclose(next_h, sigmoid(o) * np.tanh(expected_c))
 
 
+def test_the_forget_gates_of_the_tutorials_cell_begin_open():
+    cell, other = lstm.create(3, 2, forget_bias=1), lstm.create(3, 2)
+    gates, zeros = slice(2, 4), np.zeros((5, 2))
+    cell.forward([np.zeros((5, 3)), zeros, zeros])
+    np.testing.assert_allclose(cell.tape["forget_gate"].output, 1 / (1 + np.exp(-1)))
+    biases = [cell.node(name).module.bias for name in ("i2h", "h2h")]
+    assert all((bias[gates] == value).all() for bias, value in zip(biases, (1, 0)))
+    assert all((np.delete(bias, [2, 3]) != 0).all() for bias in biases)
+    assert (other.node("i2h").module.bias[gates] != 1).all() and (other.node("h2h").module.bias[gates] != 0).all()
+    for wrong in ("1", float("nan"), True):
+        with pytest.raises(ArgumentError, match="forget_bias must be a number"):
+            lstm.create(3, 2, forget_bias=wrong)
+
+
 def test_the_tutorials_cell_is_made_of_its_seven_kinds_of_modules():
     kinds = {type(node.module).__name__ for node in lstm.create(3, 2).nodes}
     assert kinds == {"Identity", "Linear", "Narrow", "Sigmoid", "Tanh", "CMulTable", "CAddTable"}

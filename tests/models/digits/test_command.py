@@ -26,11 +26,18 @@ def test_it_trains_tells_and_draws(folder, capsys):
     arguments = ["--mnist", "mnist", "--hidden", "10", "--epochs", "2", "--out", "wrong.svg"]
     assert main(["digits", *arguments]) == 0
     out = capsys.readouterr().out
-    assert "200 images of 10 x 4 to train on, 50 to test" in out
+    assert "200 images of 10 x 4 to train on, 50 for the test" in out
     assert (
         "epoch   1 of 2: loss" in out and "in the test" in out and "read as" in out and "of 50 digits read right" in out
     )
     assert "digits misread" in (folder / "wrong.svg").read_text()
+
+
+def test_a_part_to_choose_options_by(folder, capsys):
+    assert main(["digits", "--mnist", "mnist", "--validate", "--hidden", "5", "--epochs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "170 images of 10 x 4 to train on, 30 for the validation" in out and "in the validation" in out
+    assert "of 30 digits read right" in out
 
 
 def test_the_default_data_are_scikit_learns(folder, capsys):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nodegraph.errors import DataError
-from nodegraph.models.digits.data import mnist_digits, scikit_learn_digits
+from nodegraph.models.digits.data import Digits, mnist_digits, scikit_learn_digits
 
 NAMES = "train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte".split()
 
@@ -38,6 +38,19 @@ def test_scikit_learns_digits_are_split_the_same_way_each_time():
     np.testing.assert_array_equal(digits.labels, again.labels)
     both = {image.tobytes() for image in digits.images} & {image.tobytes() for image in digits.test_images}
     assert not both, "an image is in both parts"
+
+
+def test_the_part_to_choose_options_by_comes_from_the_images_to_train_on():
+    generator = np.random.default_rng(0)
+    images = generator.random((40, 5, 4))
+    digits = Digits(images, np.arange(40) % 10, images[:3] + 1, np.arange(3))
+    chosen = digits.to_choose_by()
+    assert len(chosen.images) == len(chosen.labels) == 34 and len(chosen.test_images) == len(chosen.test_labels) == 6
+    found = np.concatenate([chosen.images, chosen.test_images])
+    assert {image.tobytes() for image in found} == {image.tobytes() for image in images}
+    for image, label in zip(found, np.concatenate([chosen.labels, chosen.test_labels])):
+        np.testing.assert_array_equal(images[label::10][(images[label::10] == image).all((1, 2))], [image])
+    np.testing.assert_array_equal(digits.to_choose_by().test_images, chosen.test_images)
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
