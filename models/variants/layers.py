@@ -42,7 +42,15 @@ def stacked(make: MakeCell, input_size: int, rnn_size: int, n: int) -> GModule:
     return GModule(inputs, outputs)
 
 
-def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1, masked: bool = False) -> GModule:
+def bidirectional(
+    make: MakeCell,
+    input_size: int,
+    rnn_size: int,
+    n: int = 1,
+    masked: bool = False,
+    batch_first: bool = False,
+    initial_states: bool = True,
+) -> GModule:
     """`n` layers that read whole sequences forwards and backwards, each with two cells of its own.
 
     `[xs, states...]` -> `[hs, final states...]`, where xs is (steps, batch, input_size). With the forward cell's hidden
@@ -53,13 +61,17 @@ def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1, ma
     so hs is (steps, batch, 2 rnn_size), and a layer above the first takes that. The states stand in the order of the
     layers, in each those of the forward cell first. As it needs the end of the sequence at its beginning, it is no cell
     to be put into `Recurrent`: it has its own inside. With `masked` the input has one more entry, the last: lengths or
-    a mask, as in `Recurrent`, and the backward cell begins at each sequence's own end.
+    a mask, as in `Recurrent`, and the backward cell begins at each sequence's own end. With `batch_first` xs, hs and
+    mask are (batch, steps, ...). With `initial_states` False all begin with zeros, and the input is xs alone.
 
     >>> from nodegraph.models.variants import gru_cell
     >>> network = bidirectional(gru_cell, 3, 2)
     >>> hs, f, b = network.forward([np.zeros((5, 4, 3)), np.zeros((4, 2)), np.zeros((4, 2))])
     >>> hs.shape
     (5, 4, 4)
+    >>> reader = bidirectional(gru_cell, 3, 2, batch_first=True, initial_states=False)
+    >>> [output.shape for output in reader.forward(np.zeros((4, 5, 3)))]
+    [(4, 5, 4), (4, 2), (4, 2)]
 
     Initialisation: that of the cells, which are in `network.node("forward_1").module.cell` and `backward_1`.
     Source: Schuster and Paliwal, "Bidirectional recurrent neural networks" (1997); with LSTM: Graves and Schmidhuber,
@@ -73,13 +85,13 @@ def bidirectional(make: MakeCell, input_size: int, rnn_size: int, n: int = 1, ma
         for direction in ("forward", "backward"):
             cell = make(input_size if number == 1 else 2 * rnn_size, rnn_size)
             name = f"{direction}_{number}"
-            states = state_inputs(cell, name)
-            xs = hs if direction == "forward" else nn.Reverse()([hs, *mask])
-            run = Recurrent(cell, masked=masked)([xs, *states, *mask]).annotate(name=name)
-            following = parts(run, 1 + len(states))
-            both.append(following[0] if direction == "forward" else nn.Reverse()([following[0], *mask]))
+            states = state_inputs(cell, name) if initial_states else []
+            xs = hs if direction == "forward" else nn.Reverse(int(batch_first))([hs, *mask])
+            run = Recurrent(cell, masked=masked, batch_first=batch_first)([xs, *states, *mask]).annotate(name=name)
+            ys, *following = parts(run, len(cell.inputs))
+            both.append(ys if direction == "forward" else nn.Reverse(int(batch_first))([ys, *mask]))
             inputs += states
-            final += following[1:]
+            final += following
         hs = nn.JoinTable(2)(both).annotate(name=f"hs_{number}")
     return GModule([*inputs, *mask], [hs, *final])
 

@@ -102,6 +102,25 @@ def test_bidirectional_gradients(name, layers):
     check_gradients(bidirectional(make, 3, 2, layers), [normal((3, 2, 3)), *normal((2 * n * layers, 2, 2))])
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name, layers", [("gru", 1), ("peephole", 2)])
+def test_bidirectional_without_initial_states_and_with_the_batch_first(name, layers, masked):
+    make, n = MAKE[name]
+    network = bidirectional(make, 3, 2, layers, masked, batch_first=True, initial_states=False)
+    plain = bidirectional(make, 3, 2, layers, masked)
+    for a, b in zip(plain.parameters()[0], network.parameters()[0], strict=True):
+        a[...] = b
+    xs, states = normal((4, 5, 3)), [np.zeros((4, 2)) for _ in range(2 * n * layers)]
+    mask = [np.array([5, 2, 0, 3])] * masked
+    given = [xs, *mask] if masked else xs
+    hs, *final = network.forward(given)
+    expected, *expected_final = plain.forward([xs.swapaxes(0, 1), *states, *mask])
+    np.testing.assert_array_equal(hs, expected.swapaxes(0, 1))
+    for ours, theirs in zip(final, expected_final, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    check_gradients(network, given)
+
+
 @pytest.mark.parametrize("arrange", [stacked, bidirectional])
 @pytest.mark.parametrize("n", [0, -1, 1.5])
 def test_the_number_of_layers_must_be_positive(arrange, n):
