@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -94,6 +94,19 @@ class History:
             means.append(mean)
         return iterations, np.array(means)
 
+    def out_of_patience(self, patience: int, name: str = "validation_loss") -> bool:
+        """Whether the last `patience` values of a quantity are all no lower than one before them: time to stop early.
+
+        >>> history = History()
+        >>> for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.2, 2.1]):
+        ...     history.add(epoch, validation_loss=loss)
+        ...     if history.out_of_patience(2):
+        ...         break
+        >>> epoch
+        3
+        """
+        return out_of_patience(self[name][1].tolist(), patience)
+
     def columns(self) -> dict[str, dict[int, float]]:
         """The quantities as `save` writes them: the losses are followed by their smoothed form, `smoothed_loss`."""
         columns: dict[str, dict[int, float]] = {}
@@ -107,6 +120,17 @@ class History:
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a CSV file, a line for each iteration and a column for each quantity; returns the path."""
         return save_table({"": self}, path)
+
+
+def out_of_patience(values: Sequence[float], patience: int) -> bool:
+    """Whether none of the last `patience` values is below the lowest before them; never so with a patience of 0.
+
+    A value that is no number is no lower than any other.
+    """
+    if isinstance(patience, bool) or not isinstance(patience, Integral) or patience < 0:
+        raise ArgumentError(f"patience must be a whole number from 0 on, got {patience!r}")
+    numbers = [math.inf if math.isnan(value) else value for value in values]
+    return 0 < patience < len(numbers) and min(numbers[-patience:]) >= min(numbers[:-patience])
 
 
 def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> pathlib.Path:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nodegraph import History
 from nodegraph.errors import ArgumentError, DataError
-from nodegraph.history import read_table, save_table
+from nodegraph.history import out_of_patience, read_table, save_table
 
 numbers = st.floats(allow_nan=False)
 columns = st.dictionaries(st.integers(0, 10**6), numbers, min_size=1)
@@ -64,6 +64,37 @@ def test_the_table_is_readable_without_us(tmp_path):
     history.add(2, validation_loss=2.5)
     lines = history.save(tmp_path / "a.csv").read_text().splitlines()
     assert lines == ["iteration,loss,smoothed_loss,validation_loss", "1,4.0,4.0,", f"2,2.0,{4 - 20 / 11},2.5"]
+
+
+@pytest.mark.parametrize(
+    "values, patience, stop",
+    [
+        ([], 1, False),
+        ([3, 2], 1, False),
+        ([3, 2, 2], 1, True),
+        ([3, 2, 2.5], 2, False),
+        ([3, 2, 2.5, 2.2], 2, True),
+        ([3, 2, 2.5, 1], 2, False),
+        ([3, 2, 2, 2, 2], 0, False),
+        ([3, math.nan, math.nan], 2, True),
+        ([math.nan, 3], 1, False),
+    ],
+)
+def test_patience_ends_when_the_last_values_bring_nothing_lower(values, patience, stop):
+    assert out_of_patience(values, patience) is stop
+    history = History()
+    history.add(0, loss=1.0, accuracy=0.5)
+    for iteration, value in enumerate(values):
+        history.add(iteration, validation_loss=value)
+    if values:
+        assert history.out_of_patience(patience) is stop
+    assert not history.out_of_patience(1, "accuracy")
+
+
+@pytest.mark.parametrize("patience", [-1, 1.5, True, "2"])
+def test_a_patience_that_is_none(patience):
+    with pytest.raises(ArgumentError, match="patience must be a whole number"):
+        out_of_patience([1, 2], patience)
 
 
 def test_several_histories_in_one_table(tmp_path):

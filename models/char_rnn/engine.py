@@ -46,6 +46,8 @@ class Engine:
         self.recurrent.backward([x, *states], [grad_rows, *[None] * len(states)])
         with np.errstate(over="ignore"):  # what goes wrong the loss tells
             norm = float(np.linalg.norm(self.gradients))
+        if self.options.grad_clip_norm:
+            optim.clip_gradient_norm(self.gradients, self.options.grad_clip_norm)
         optim.clip_gradients(self.gradients, self.options.grad_clip)
         self.optimizer.step()
         return loss, norm, following

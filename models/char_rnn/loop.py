@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from nodegraph.engine import compiling
 from nodegraph.errors import ArgumentError, CheckpointError, TrainingStopped
+from nodegraph.history import out_of_patience
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.contents import check_finite
 from nodegraph.models.char_rnn.sampling import sample
@@ -151,9 +152,9 @@ def _out_of_patience(trainer: Trainer) -> bool:
     Those in between the regular ones, at the end of a part of the training, do not count: they would make a training
     that is resumed end elsewhere than one that runs through.
     """
-    patience, every = trainer.options.patience, trainer.options.eval_val_every
+    every = trainer.options.eval_val_every
     losses = [loss for iteration, loss in trainer.validations if iteration % every == 0]
-    return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+    return out_of_patience(losses, trainer.options.patience)
 
 
 def _best(trainer: Trainer, folder: pathlib.Path) -> str:

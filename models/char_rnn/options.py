@@ -34,6 +34,7 @@ class Options(Checked):
     batch_size: int = option(50, "number of sequences trained on in parallel", least=1)
     max_epochs: int = option(50, "number of passes through the training text", least=1)
     grad_clip: float = option(5.0, "each element of the gradient is clipped at this value", above=0)
+    grad_clip_norm: float = option(0.0, "before that the norm of the whole is clipped at this; 0 for never", least=0)
     train_frac: float = option(0.95, "fraction of the text to train on", least=0, most=1)
     val_frac: float = option(0.05, "fraction of the text to validate on; the rest is left for testing", least=0, most=1)
     seed: int = option(123, "seed of the random numbers", least=0)

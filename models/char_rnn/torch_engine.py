@@ -86,6 +86,9 @@ class TorchEngine(Engine):
         # DDP averages over the processes what is here each one's share of the sum over the steps.
         (total * (self.processes / x.shape[1])).backward()
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.module.parameters()])
+        if self.options.grad_clip_norm and norm.isfinite():
+            for parameter in self.module.parameters():
+                parameter.grad *= min(1, self.options.grad_clip_norm / float(norm))
         torch.nn.utils.clip_grad_value_(self.module.parameters(), self.options.grad_clip)
         for group in self.torch_optimizer.param_groups:
             group["lr"], group["alpha"] = self.optimizer.learning_rate, self.optimizer.alpha

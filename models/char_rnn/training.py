@@ -24,7 +24,7 @@ from nodegraph.models.networks import MODELS, initialise
 
 CHANGEABLE = {
     "learning_rate", "learning_rate_decay", "learning_rate_decay_after", "schedule", "decay_rate", "grad_clip",
-    "max_epochs", "eval_val_every", "patience", "sample_every",
+    "grad_clip_norm", "max_epochs", "eval_val_every", "patience", "sample_every",
 }  # fmt: skip
 """The options that may differ when a training is resumed; all others make the model, its state or the batches."""
 

@@ -51,6 +51,17 @@ def test_the_gradients_norm_is_that_before_clipping():
     assert training.gradient_norms[0] > 0.1 and np.abs(training.engine.gradients).max() <= 1e-9
 
 
+def test_clipping_the_norm_scales_the_whole_gradient_down_before_each_element_is_clipped():
+    limits = {"plain": (1e9, 0.0), "clipped": (1e9, 0.01), "both": (1e-4, 0.01)}.values()
+    plain, clipped, both = (trainer(dtype="float64", grad_clip=c, grad_clip_norm=n) for c, n in limits)
+    for training in (plain, clipped, both):
+        training.step()
+    assert clipped.gradient_norms == plain.gradient_norms == both.gradient_norms
+    scaled = plain.engine.gradients * 0.01 / plain.gradient_norms[0]
+    np.testing.assert_allclose(clipped.engine.gradients, scaled, rtol=1e-12)
+    np.testing.assert_allclose(both.engine.gradients, scaled.clip(-1e-4, 1e-4), rtol=1e-12)
+
+
 def test_a_checkpoint_holds_it_all_and_a_resumed_training_adds_to_it(tmp_path):
     training = trainer()
     train(training, tmp_path, iterations=5)

@@ -25,9 +25,9 @@ def trainer(engine, **options):
     return Trainer(Options(**{**SMALL, **options}), TEXT, engine=engine)
 
 
-@pytest.mark.parametrize("model", ["lstm", "gru", "rnn"])
-def test_the_same_numbers_as_our_own_engine(model, tmp_path):
-    ours, theirs = Trainer(Options(**SMALL, model=model), TEXT), trainer(TorchEngine, model=model)
+@pytest.mark.parametrize("options", [{"model": "lstm"}, {"model": "gru"}, {"model": "rnn"}, {"grad_clip_norm": 0.1}])
+def test_the_same_numbers_as_our_own_engine(options, tmp_path):
+    ours, theirs = Trainer(Options(**SMALL, **options), TEXT), trainer(TorchEngine, **options)
     expected = [ours.step() for _ in range(8)]
     np.testing.assert_allclose([theirs.step() for _ in range(8)], expected, rtol=1e-12)
     np.testing.assert_allclose(theirs.gradient_norms, ours.gradient_norms, rtol=1e-10)
