@@ -93,7 +93,10 @@ def _check_loose_ends(nodes: list[Node], used: set[Node]) -> None:
             if child in used:
                 continue
             if child.part:
-                raise WiringError(f"{child.describe()} is not used: no output of the graph depends on it")
+                raise WiringError(
+                    f"{child.describe()} is not used: no output of the graph depends on it; "
+                    "nn.SelectTable takes a single value of a table"
+                )
             raise WiringError(
                 f"{child.describe()} hangs loose: it takes the output of {node.short()}, "
                 "but no output of the graph depends on it"

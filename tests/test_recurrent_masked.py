@@ -14,8 +14,9 @@ from nodegraph.errors import ArgumentError, InputError, ShapeError
 from nodegraph.models import lstm
 from nodegraph.models.variants import bidirectional, gru_cell, peephole_lstm
 from nodegraph.nn.steps import valid_steps
-from nodegraph.viz import draw, summary
+from nodegraph.viz import draw, schedule, summary
 
+from picture import Picture
 from recurrent_cells import CELLS, elman, normal, random_cell, rng
 
 ROWWISE = [name for name in CELLS if name != "batch_normalised"]
@@ -266,13 +267,20 @@ def test_batch_normalisation_sees_what_was_read_last():
 # Pictures
 
 
-def test_pictures_and_summaries_are_those_of_the_cell():
+def test_pictures_show_the_mask_at_the_states_that_it_keeps():
     rnn, input = Recurrent(lstm.create(3, 2), masked=True), [normal(4, 2, 3), np.array([4, 2])]
     shapes = [value.shape for value in input]
     plain = Recurrent(rnn.cell)
-    pictures = [draw(net, detail="shapes", input_shapes=s).dot for net, s in ((rnn, shapes), (plain, shapes[0]))]
-    assert pictures[0] == pictures[1]
+    for options in ({}, {"direction": "backward"}):
+        masked, unmasked = Picture(draw(rnn, **options)), Picture(draw(plain, **options))
+        assert masked.boxes.keys() - unmasked.boxes.keys() == {"lengths or mask"}
+        new = masked.edges.keys() - unmasked.edges.keys()
+        expected = {("lengths or mask", state) for state in ("prev_c", "prev_h")}
+        assert new == (expected if not options else {(state, mask) for mask, state in expected})
+    assert "(2,)" in Picture(draw(rnn, detail="shapes", input_shapes=shapes)).boxes["lengths or mask"]["lines"]
     assert summary(rnn, shapes).rows[1:] == summary(plain, shapes[0]).rows[1:]
+    assert "prev_c               input 1, fed back from next_c where a step counts" in schedule(rnn)
+    assert "where a step counts" not in schedule(plain)
     rnn.forward(input)
     assert "mean" in draw(rnn, detail="values").dot
 
@@ -282,7 +290,20 @@ def test_a_picture_of_a_recurrent_within_a_graph_whose_states_are_left_out():
     ys, *states = Recurrent(lstm.create(3, 2), masked=True)([x, lengths]).split(3)
     graph = GModule([x, lengths], [nn.Last()([ys, lengths]), *states])
     for shapes in (None, [(4, 2, 3), (2,)]):
-        assert "i2h" in draw(graph, detail="structure" if shapes is None else "shapes", input_shapes=shapes).dot
+        picture = Picture(draw(graph, detail="structure" if shapes is None else "shapes", input_shapes=shapes))
+        for state in ("prev_c", "prev_h"):
+            assert "zeros, then fed back" in picture.boxes[state]["lines"]
+            assert ("lengths", state) in picture.edges and (state.replace("prev", "next"), state) in picture.edges
+
+
+def test_a_picture_of_states_that_are_kept_from_the_last_call_or_given():
+    x, start = nn.Identity()(), nn.Identity()().annotate(name="start")
+    stateful = GModule(x, Recurrent(gru_cell(3, 2), stateful=True)(x))
+    assert "kept, then fed back" in Picture(draw(stateful)).boxes["prev_h"]["lines"]
+    y = nn.Identity()()
+    given = GModule([y, start], Recurrent(gru_cell(3, 2))([y, start]))
+    picture = Picture(draw(given))
+    assert picture.boxes["prev_h"]["lines"] == ["prev_h"] and ("start", "prev_h") in picture.edges
 
 
 # Backwards
@@ -335,6 +356,20 @@ def test_a_state_that_is_a_table_and_one_without_a_batch():
     rnn = Recurrent(GModule([x, state], nodegraph.nest([nn.CAddTable()([x, a]), b])), masked=True)
     with pytest.raises(ShapeError, match="states as arrays with a batch of 2"):
         rnn.forward([normal(4, 2, 3), [normal(2, 3), normal(2, 3)], np.array([4, 2])])
+
+
+def test_an_output_without_a_batch():
+    def network(reduce):
+        x, h = nn.Identity()(), nn.Identity()()
+        new = nn.CAddTable()([x, h])
+        return Recurrent(GModule([x, h], [new, reduce(new)]), masked=True)
+
+    input, shape = [normal(4, 2, 3), np.array([4, 1])], [(4, 2, 3), (2,)]
+    over_features, over_rows = network(nn.Sum(-1)), network(nn.Sum(0))
+    assert over_features.forward(input)[0].shape == over_features.output_shape(shape)[0] == (4, 2)
+    for refused in (lambda: over_rows.forward(input), lambda: over_rows.output_shape(shape)):
+        with pytest.raises(ShapeError, match=r"a batch of 2 where there is a mask, found \(3,\) at a step"):
+            refused()
 
 
 def test_a_state_input_that_computes_something():

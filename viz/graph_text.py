@@ -49,7 +49,8 @@ def node_texts(graph: GModule | Recurrent) -> dict[Node, str]:
             if isinstance(graph, Recurrent):
                 state = graph.wiring.state_of.get(place)
                 source = None if state is None else names[maker(cell.nodes[graph.wiring.feeder[state]])]
-                texts[node] += ", a sequence" if source is None else f", fed back from {source}"
+                where = " where a step counts" if graph.masked else ""
+                texts[node] += ", a sequence" if source is None else f", fed back from {source}{where}"
         elif maker(node) is node and node.part is None:
             parents = ", ".join(names[maker(parent)] for parent in node.parents)
             texts[node] = in_a_line(node.module) + (f" <- {parents}" if parents else "")

@@ -51,7 +51,8 @@ def loss_curves(
     for name, histories in named.items():
         for quantity in [*([] if against == "iteration" else [against]), *also]:
             if not all(quantity in history for history in histories):
-                raise ArgumentError(f"no {quantity} was measured in {name or 'the training'}")
+                there = ", ".join(histories[0].names)
+                raise ArgumentError(f"no {quantity} was measured in {name or 'the training'}; there is {there}")
     return _Drawing(named, against, also, theme).draw(unit, title)
 
 
@@ -153,8 +154,9 @@ class _Drawing:
         """The least and the greatest value in each of many short stretches."""
         starts = _stretches(len(x), min(POINTS, 1 + len(x) // 8))
         low, high = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
-        middles = (starts + np.array([*starts[1:], len(x)]) - 1) // 2
-        axes.fill_between(x[middles], low, high, color=style[0], alpha=0.2, linewidth=0)
+        places = (starts + np.array([*starts[1:], len(x)]) - 1) // 2
+        places[0], places[-1] = 0, len(x) - 1
+        axes.fill_between(x[places], low, high, color=style[0], alpha=0.2, linewidth=0)
 
     def quantity(self, axes: Any, quantity: str, histories: list[History], style: Style) -> None:
         """The means over short stretches, and for a single run the range, too."""

@@ -119,27 +119,41 @@ class Placing(Boxes):
             shapes = [None] * n if shape is None else distributed_shapes(model.at_a_step(shape)[1], n)
         except NodegraphError:
             shapes = [None] * n
-        inlets = [None] * n if inlet is None else self.inlets(model, inlet)
-        notes = [f"input {k}, then fed back" if k in wiring.fed_to else f"input {k}, one a step" for k in range(n)]
+        inlets, mask = ([None] * n, None) if inlet is None else self.inlets(model, inlet)
+        left_out = inlet is not None and all(inlets[k] is None for k in wiring.fed_to)
+        notes = [f"input {k}, one a step" for k in range(n)]
+        for k in wiring.fed_to:
+            start = ("kept" if model.stateful else "zeros") if left_out else f"input {k}"
+            notes[k] = f"{start}, then fed back"
         frames = self.stage_frames(model, place.frame)
-        start = len(self.scene.boxes)
-        outlets = self.graph(cell, inlets, shapes, place, kept, lambda i: frames.get(i, place.frame), notes)
+        first_boxes: dict[int, int] = {}
+
+        def frame_of(i: int) -> Frame | None:
+            first_boxes[i] = len(self.scene.boxes)
+            return frames.get(i, place.frame)
+
+        outlets = self.graph(cell, inlets, shapes, place, kept, frame_of, notes)
+        if model.masked and inlet is None:
+            given = shape[-1] if isinstance(shape, list) else None
+            mask = self.input_box("lengths or mask", given, replace(place, node=None))
         for source, k in zip(wiring.fed_from, wiring.fed_to):
-            boxes = [box for box in self.scene.boxes[start:] if box.node is cell.inputs[k] or box.note == notes[k]]
-            self.connect(outlets[source], boxes[0], feedback=True)
+            state = self.scene.boxes[first_boxes[cell.input_places[k]]]
+            self.connect(outlets[source], state, feedback=True)
+            if mask is not None:
+                self.connect(mask, state)
         return [outlets[i] for i in wiring.sequences + wiring.fed_from]
 
     @staticmethod
-    def inlets(model: Recurrent, inlet: Outlet) -> list[Outlet | None]:
-        """Where the inputs of the cell come from; None for states that are left out."""
+    def inlets(model: Recurrent, inlet: Outlet) -> tuple[list[Outlet | None], Outlet | None]:
+        """Where the inputs of the cell come from, None for states that are left out; and the mask, if there is one."""
         n = len(model.cell.inputs)
         values = distributed(inlet, len(inlet.shape)) if is_tap(inlet) and isinstance(inlet.shape, list) else inlet
         try:
-            xs, states, _ = model.wiring.given(values, model.masked)
+            xs, states, mask = model.wiring.given(values, model.masked)
         except NodegraphError:
-            return distributed(inlet, n)
+            return distributed(inlet, n), None
         whole = model.wiring.cell_input(xs, [None] * (n - len(xs)) if states is None else states)
-        return whole if n > 1 else [whole]
+        return whole if n > 1 else [whole], mask
 
     def stage_frames(self, model: Recurrent, around: Frame | None) -> dict[int, Frame]:
         """The frame of each place in the cell: that of its loop, or where the schedule is shown of its stage."""
