@@ -37,6 +37,12 @@ def make():
 pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not beside the installed package")
 
 
+@pytest.fixture
+def extras():
+    for package in ("matplotlib", "onnx", "sklearn", "torch"):
+        pytest.importorskip(package, reason=f"some of it needs {package}")
+
+
 def commands(program):
     """All commands of a program in the README, in order: lines of blocks without comments, and words in quotes."""
     text = README.read_text(encoding="utf-8")
@@ -44,7 +50,7 @@ def commands(program):
     return [shlex.split(line or quoted)[1:] for line, quoted in found if not re.search(r"\s{3,}", line)]
 
 
-def test_the_examples_run_in_order(tmp_path, monkeypatch):
+def test_the_examples_run_in_order(tmp_path, monkeypatch, extras):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -79,7 +85,7 @@ def test_the_two_commands_are_those_that_ci_runs():
     assert len(lines) == 2 and lines[0].endswith("nodegraph train") and lines[1].endswith("pytest")
 
 
-def test_its_commands_run_in_order(tmp_path, monkeypatch, capsys):
+def test_its_commands_run_in_order(tmp_path, monkeypatch, capsys, extras):
     """In one folder, with a small text, and with everything in its place that a command names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(webbrowser, "open", lambda *arguments: True)
