@@ -41,7 +41,7 @@ class CheckpointedTape:
         found = []
         for first, last in self.pieces:
             self._starts.append((states, get_state()))
-            tape = RecurrentTape(self.wiring, last - first, self.store)
+            tape = RecurrentTape(self.wiring, last - first, self.store, differentiable=False)
             sequences, states = tape.forward(_cut(xs, first, last), states)
             found.append(sequences)
         return [table.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*found)], states

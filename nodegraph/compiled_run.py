@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph import table
-from nodegraph.errors import StateError
 from nodegraph.random import get_state
-from nodegraph.replay import replayed
+from nodegraph.replay import check_same, replayed
 from nodegraph.tape import Tape
 
 if TYPE_CHECKING:
@@ -19,30 +18,39 @@ if TYPE_CHECKING:
 class CompiledRun:
     """What a compiled run of a graph left. `made` tells whether there is one, or the graph must run node by node.
 
-    `input` has a value for each input node.
+    `input` has a value for each input node. Without `differentiable` nothing is kept for `backward`, which then runs
+    the graph forward once more.
     """
 
-    def __init__(self, graph: GModule, input: Any) -> None:
+    def __init__(self, graph: GModule, input: Any, differentiable: bool) -> None:
         self.input, self.random, self.grad_output, self._tape = input, get_state(), None, None
         self._input_places, self._output_places = graph.input_places, graph.output_places
         inputs = {("input", place): value for place, value in zip(self._input_places, input)}
-        places, returned = tuple(range(len(graph.nodes))), sorted(set(self._output_places))
-        self.program = graph.store.lend(self, graph, places, inputs, {}, returned, 1)
-        self.made = self.program is not None
-        if self.made:
-            values = self.program.forward({key: _as_step(value) for key, value in inputs.items()}, _as_it_is)
+        places, returned = range(len(graph.nodes)), sorted(set(self._output_places))
+        self._loan = graph.store.lend(graph, places, inputs, {}, returned, 1, differentiable)
+        self.made = self._loan is not None
+        if self._loan is not None:
+            values = self._loan.program.forward(inputs, _as_it_is)
             outputs = [table.map(_owned, values[place]) for place in self._output_places]
             self.output = outputs[0] if len(outputs) == 1 else outputs
 
-    def backward(self, grad_output: Any) -> Any:
-        """The gradient of the input."""
+    def backward(self, graph: GModule, grad_output: Any) -> Any:
+        """The gradient of the input.
+
+        StateError if the graph must run once more and gives something else.
+        """
         self.grad_output, self._tape = grad_output, None
+        if not self._loan.program.differentiable:
+            with replayed(graph, self.random):
+                again = CompiledRun(graph, self.input, True)
+            check_same(again.output if again.made else None, self.output)
+            self._loan = again._loan
         parts = [grad_output] if len(self._output_places) == 1 else grad_output or [None] * len(self._output_places)
         gradients: dict[int, Any] = {}
         for place, part in zip(self._output_places, parts):
             gradients[place] = table.add(gradients.get(place), part)
         given = {place: _as_step(part) for place, part in gradients.items() if part is not None}
-        found = self.program.backward(given, _as_it_is)
+        found = self._loan.program.backward(given, _as_it_is)
         inputs = [
             table.fill(table.map(_owned, found["input", place]), value)
             for place, value in zip(self._input_places, self.input)
@@ -51,7 +59,7 @@ class CompiledRun:
 
     def accumulate(self, scale: float) -> None:
         """Add to the gradients of all parameters."""
-        self.program.accumulate(scale)
+        self._loan.program.accumulate(scale)
 
     def tape(self, graph: GModule) -> Tape:
         """The calls of the same run node by node, for which it runs once more.
@@ -61,8 +69,7 @@ class CompiledRun:
         if self._tape is None:
             with replayed(graph, self.random):
                 tape, input = Tape(graph.nodes), self.input if len(self.input) > 1 else self.input[0]
-                if not table.about_equal(graph.run(input, tape), self.output):
-                    raise StateError("the parameters or the input are no longer those of the run: look before a step")
+                check_same(graph.run(input, tape), self.output)
                 if self.grad_output is not None:
                     graph.run_backward(self.grad_output, tape)
             self._tape = tape

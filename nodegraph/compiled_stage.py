@@ -9,7 +9,7 @@ from nodegraph import table
 from nodegraph.over_time import Series, merge, separate
 
 if TYPE_CHECKING:
-    from nodegraph.engine.program import Program
+    from nodegraph.engine.store import Loan
     from nodegraph.recurrent_tape import RecurrentTape
     from nodegraph.schedule import Stage
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class CompiledStage:
     """A loop runs step by step, any other stage once for the rows of all steps."""
 
-    def __init__(self, stage: Stage, program: Program) -> None:
-        self.stage, self.program = stage, program
+    def __init__(self, stage: Stage, loan: Loan) -> None:
+        self.stage, self._loan, self.program = stage, loan, loan.program
 
     @classmethod
     def run(cls, tape: RecurrentTape, stage: Stage) -> CompiledStage | None:
@@ -38,19 +38,21 @@ class CompiledStage:
             first, steps = {key: merge(series.stacked) for key, series in sources.items()}, 1
             allowed = partial(_all_merge, tape, stage, sources)
         lend = tape.store.lend
-        program = lend(tape, tape.cell, stage.places, first, links.fed, links.returned, steps, allowed)
-        if program is None:
+        backward = tape.differentiable
+        loan = lend(tape.cell, stage.places, first, links.fed, links.returned, steps, backward, allowed)
+        if loan is None:
             return None
+        program = loan.program
         if stage.loop:
             values = program.forward(
                 {**{key: series.stacked for key, series in sources.items()}, **states}, tape.at_step
             )
         else:
-            values = program.forward({key: table.map(_as_step, value) for key, value in first.items()}, _as_it_is)
+            values = program.forward(first, _as_it_is)
             values = {place: separate(table.map(_step, value), tape.steps) for place, value in values.items()}
         for place, value in values.items():
             tape.values[place] = Series(stacked=value)
-        return cls(stage, program)
+        return cls(stage, loan)
 
     def backward(self, tape: RecurrentTape) -> None:
         """Run it backward, from and to the tape's gradients."""

@@ -95,7 +95,8 @@ class GModule(Module):
 
         For each shape that comes up the graph becomes a flat list of products, fused kernels and calls of whatever else
         there is, over arrays that are kept. It computes the same. While the graph is watched, and while debug mode
-        looks for NaN, it runs node by node as before.
+        looks for NaN, it runs node by node as before. In evaluation nothing is kept for backward, which runs forward
+        once more.
 
         >>> import numpy as np
         >>> from nodegraph import nn
@@ -109,7 +110,7 @@ class GModule(Module):
 
     def update_output(self, input: Any) -> Any:
         if self.store is not None and not self.hooks and not mode.stop_at_nan:
-            self.saved = CompiledRun(self, self._one_for_each_input(input, table.describe))
+            self.saved = CompiledRun(self, self._one_for_each_input(input, table.describe), self.train)
             if self.saved.made:
                 self.output = self.saved.output
                 return self.output
@@ -169,7 +170,7 @@ class GModule(Module):
     ) -> NodegraphError:
         """The error to raise when a node fails on a value: it names the node, and what came from which parent."""
         parents = [parent.short() for parent in node.parents]
-        if table.is_table(value) and len(value) == len(parents) > 1:
+        if len(parents) > 1:
             got = " and ".join(f"{describe(part)} from {parent}" for part, parent in zip(value, parents))
         else:
             got = describe(value) + (f" from {parents[0]}" if len(parents) == 1 else "")
@@ -188,7 +189,7 @@ class GModule(Module):
             with suppress(StateError):
                 run = self.saved = run.tape(self)  # Only node by node one sees where a NaN comes up.
         compiled = isinstance(run, CompiledRun)
-        self.grad_input = run.backward(grad_output) if compiled else self.run_backward(grad_output, run)
+        self.grad_input = run.backward(self, grad_output) if compiled else self.run_backward(grad_output, run)
         return self.grad_input
 
     def run_backward(self, grad_output: Any, tape: Tape) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nodegraph import table
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.view import Identity
 from nodegraph.nn.where import Where
@@ -65,6 +66,16 @@ def held(valid: np.ndarray, x: np.ndarray) -> np.ndarray:
     values = x[source, np.arange(valid.shape[1])]
     values[:, ~valid.any(0)] = 0
     return values
+
+
+def check_batch(shape: Any, steps: int, batch: int) -> None:
+    """ShapeError unless what a masked Recurrent gives for every step, of this shape, has the batch's axis."""
+    if isinstance(shape, list):
+        for part in shape:
+            check_batch(part, steps, batch)
+    elif shape[:2] != (steps, batch):
+        found = table.describe_shape(shape[1:])
+        raise ShapeError(f"expected outputs with a batch of {batch} where there is a mask, found {found} at a step")
 
 
 def selected(valid: np.ndarray, x: np.ndarray | None) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,20 @@ class Node:
         copy = Node(self.module, parents, self.part)
         copy.annotations, copy.where = dict(self.annotations), self.where
         return copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Node:
+        """A deep copy of the node and of all that are wired to it; no recursion, for they may be thousands."""
+        nodes: list[Node] = []
+        pending = [self]
+        while pending:
+            node = pending.pop()
+            if id(node) not in memo:
+                memo[id(node)] = object.__new__(type(node))
+                nodes.append(node)
+                pending += [*node.parents, *node.children]
+        for node in nodes:
+            vars(memo[id(node)]).update(deepcopy(vars(node), memo))
+        return memo[id(self)]
 
     def describe(self) -> str:
         """The node in a sentence: class, name, and where it was wired."""
@@ -178,8 +193,6 @@ def nest(structure: Any) -> Node:
     from nodegraph.nn.tables import JustTable
     from nodegraph.nn.view import Identity
 
-    if isinstance(structure, Node):
-        return structure
     if isinstance(structure, (list, tuple)) and structure:
         parents = [nest(part) for part in structure]
         return (JustTable() if len(parents) == 1 else Identity())(parents)

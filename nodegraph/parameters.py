@@ -37,16 +37,17 @@ def unique(values: list[np.ndarray], gradients: list[np.ndarray]) -> tuple[list[
 
 def _refuse_overlaps(arrays: list[np.ndarray]) -> None:
     """ArgumentError for two arrays that have memory in common, such as one and its transpose."""
-    latest, end = None, 0
-    for array in sorted((a for a in arrays if a.size), key=lambda a: key(a)[0]):
-        if latest is not None and key(array)[0] < end and np.shares_memory(latest, array):
-            raise ArgumentError(
-                f"parameters of the shapes {latest.shape} and {array.shape} overlap in memory: "
-                "what is shared must be the same array, not a view of it"
-            )
-        above = key(array)[0] + sum((n - 1) * stride for n, stride in zip(array.shape, array.strides)) + array.itemsize
-        if above > end:
-            latest, end = array, above
+    bounds = [np.lib.array_utils.byte_bounds(array) for array in arrays]
+    reaching: list[int] = []
+    for i in sorted((i for i, array in enumerate(arrays) if array.size), key=bounds.__getitem__):
+        reaching = [j for j in reaching if bounds[j][1] > bounds[i][0]]
+        for j in reaching:
+            if np.shares_memory(arrays[j], arrays[i]):
+                raise ArgumentError(
+                    f"parameters of the shapes {arrays[j].shape} and {arrays[i].shape} overlap in memory: "
+                    "what is shared must be the same array, not a view of it"
+                )
+        reaching.append(i)
 
 
 def flatten(module: Module) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +72,8 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     if not arrays:
         return np.zeros(0)
     base = arrays[0].base
-    if base is not None and base.ndim == 1 and all(a.base is base and a.flags.c_contiguous for a in arrays):
+    fitting = isinstance(base, np.ndarray) and base.ndim == 1
+    if fitting and all(a.base is base and a.dtype == base.dtype and a.flags.c_contiguous for a in arrays):
         starts = np.cumsum([0] + [array.size for array in arrays])
         places = [(key(array)[0] - key(base)[0]) // base.itemsize for array in arrays]
         if places == list(places[0] + starts[:-1]):

@@ -12,7 +12,7 @@ from nodegraph.debug import mode
 from nodegraph.engine.store import ProgramStore
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.gmodule import GModule, parts_for
-from nodegraph.masked_cell import held, masked_wiring, masks_like, selected
+from nodegraph.masked_cell import check_batch, held, masked_wiring, masks_like, selected
 from nodegraph.nn.module import Module
 from nodegraph.nn.pointwise import flag
 from nodegraph.nn.steps import check_mask_shape, valid_steps
@@ -60,8 +60,9 @@ class Recurrent(Module):
 
     Nodes outside the cycles that the feedback makes, such as the input-to-hidden products of every layer, run once
     for all steps where their modules are `rowwise`; so do the gradients of all weights. The loops themselves run
-    compiled where the engine can, with pointwise modules fused; with `compiled` False, while the cell is watched, and
-    while debug mode looks for NaN, all runs node by node. `tape` holds each node's values and gradients over time.
+    compiled where the engine can, with pointwise modules fused, and a single step as a whole; with `compiled` False,
+    while the cell is watched, and while debug mode looks for NaN, all runs node by node. In evaluation a compiled run
+    keeps nothing for backward, which runs forward once more. `tape` holds each node's values and gradients over time.
 
     With `checkpointed` the values inside the cell are kept for about sqrt(steps) steps only, and computed once more in
     backward: for long sequences, whose values would not fit into memory.
@@ -137,17 +138,28 @@ class Recurrent(Module):
                 raise ShapeError("expected sequences of one batch where there is a mask")
             check_mask_shape(mask, xs[0][0], xs[0][1], self.batch_first)
         at_a_step = [x[1:] for x in xs]
-        states = self.wiring.state_shapes(at_a_step) if states is None else states
+        states = self._state_shapes(at_a_step) if states is None else states
         return xs[0][0], self.wiring.cell_input(at_a_step, states)
+
+    def _state_shapes(self, at_a_step: list[tuple[int, ...]]) -> list[Any]:
+        """The shapes of states that are left out: those of the states that are kept, or what the cell tells."""
+        if self.stateful and self.kept_states is not None:
+            if all(state.shape[:1] == at_a_step[0][:1] for state in table.leaves(self.kept_states)):
+                return table.shape(self.kept_states)
+        return self.wiring.state_shapes(at_a_step)
 
     def output_shape(self, shape: Any) -> Any:
         wiring, (steps, at_a_step) = self.wiring, self.at_a_step(shape)
         shapes = self.cell.output_shape(at_a_step)
         shapes = shapes if wiring.n_outputs > 1 else [shapes]
-        final, states = [shapes[i] for i in wiring.fed_from], wiring.parts(at_a_step)[1]
+        xs, states = wiring.parts(at_a_step)
+        final = [shapes[i] for i in wiring.fed_from]
         if final != states:
             raise ShapeError(f"expected states of the shapes {table.describe_shape(final)} that come back")
-        return wiring.as_output(self._turned([_over(steps, shapes[i]) for i in wiring.sequences]), final)
+        sequences = [_over(steps, shapes[i]) for i in wiring.sequences]
+        if self.masked:
+            check_batch(sequences, steps, xs[0][0])
+        return wiring.as_output(self._turned(sequences), final)
 
     def _turned(self, value: Any) -> Any:
         """Sequences, or their shapes, with the first two axes exchanged if the batch comes first; None stays None."""
@@ -164,12 +176,17 @@ class Recurrent(Module):
         store = self.store if self.compiled and not watched else None
         xs, states, mask = self._taken(input)
         states = self._first_states(xs) if states is None else states
-        kind = CheckpointedTape if self.checkpointed else RecurrentTape
-        self.saved = tape = kind(self.run_wiring, len(xs[0]), store)
+        tape: CheckpointedTape | RecurrentTape
+        if self.checkpointed:
+            tape = CheckpointedTape(self.run_wiring, len(xs[0]), store)
+        else:
+            tape = RecurrentTape(self.run_wiring, len(xs[0]), store, self.cell.train)
+        self.saved = tape
         if mask is None:
             sequences, final = tape.forward(xs, states)
         else:
             sequences, final = tape.forward([held(mask, x) for x in xs] + masks_like(mask, states), states)
+            check_batch(table.shape(sequences), *mask.shape)
             sequences = table.map(lambda y: selected(mask, y), sequences)
         if self.stateful:
             self.kept_states = table.map(np.array, final)

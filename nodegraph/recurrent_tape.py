@@ -19,7 +19,7 @@ from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
 from nodegraph.over_time import GradientSeries, OverTime, Series, merge, separate, step
 from nodegraph.random import get_state
-from nodegraph.replay import replayed
+from nodegraph.replay import check_same, replayed
 from nodegraph.schedule import Stage
 
 if TYPE_CHECKING:
@@ -30,12 +30,15 @@ class RecurrentTape:
     """One run of a cell over time.
 
     A node has one call for all steps, or a list of calls, one a step; the nodes of a stage that is compiled have none.
-    With `store` stages run compiled where they can be.
+    With `store` stages run compiled where they can be; then without `differentiable` they keep nothing for `backward`,
+    which runs forward once more.
     """
 
-    def __init__(self, wiring: Wiring, steps: int, store: ProgramStore | None = None) -> None:
+    def __init__(
+        self, wiring: Wiring, steps: int, store: ProgramStore | None = None, differentiable: bool = True
+    ) -> None:
         self.wiring, self.steps, self.cell = wiring, steps, wiring.cell
-        self.store, self.programs = store, {}
+        self.store, self.programs, self.differentiable = store, {}, differentiable
         self.nodes, self.parents = self.cell.nodes, self.cell.parent_places
         self.calls: list[Any] = [None] * len(self.nodes)
         self.values: list[Any] = [None] * len(self.nodes)
@@ -52,21 +55,25 @@ class RecurrentTape:
 
         Changes neither the random numbers nor the running averages. StateError if it comes to something else.
         """
-        run = RecurrentTape(self.wiring, self.steps)
+        run = self._again(RecurrentTape(self.wiring, self.steps))
+        if self.given is not None:
+            with replayed(self.cell, self.random):
+                run.backward(*self.given)
+        return run
+
+    def _again(self, run: RecurrentTape) -> RecurrentTape:
+        """The same run on another tape; StateError if it comes to something else."""
         with replayed(self.cell, self.random):
             run.forward(self.xs, self.states)
-            if self.given is not None:
-                run.backward(*self.given)
         for place in self.cell.output_places:
-            if not table.about_equal(run.values[place].stacked, self.values[place].stacked):
-                raise StateError("the parameters or the input are no longer those of the run: look at it before a step")
+            check_same(run.values[place].stacked, self.values[place].stacked)
         return run
 
     # Forward
 
     def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
         self.xs, self.states, self.given, self.random = xs, states, None, get_state()
-        for stage in self.wiring.stages:
+        for stage in self._stages():
             program = None if self.store is None else CompiledStage.run(self, stage)
             if program is not None:
                 self.programs[stage] = program
@@ -81,6 +88,16 @@ class RecurrentTape:
         if self.programs:
             sequences = table.map(_owned, sequences)
         return sequences, [table.map(np.array, self.values[place].at(self.steps - 1)) for place in self.wiring.feeder]
+
+    def _stages(self) -> list[Stage]:
+        """What to run: of a single step all at once, where that can be compiled."""
+        self.stages, at_once = self.wiring.stages, self.wiring.at_once
+        if self.store is not None and self.steps == 1:
+            program = CompiledStage.run(self, at_once)
+            if program is not None:
+                self.programs[at_once], self.stages = program, [at_once]
+                return []
+        return self.stages
 
     def _once(self, place: int) -> None:
         module, source = self.nodes[place].module, self.source(place)
@@ -165,7 +182,7 @@ class RecurrentTape:
             raise self.at_step(self.cell.error_at(error, node, value), t)
 
     def at_step(self, error: NodegraphError, t: int | None) -> NodegraphError:
-        return error if t is None else locate(error, f"step {t} of a Recurrent", "")
+        return error if t is None or self.steps == 1 else locate(error, f"step {t} of a Recurrent", "")
 
     # Backward
 
@@ -174,6 +191,8 @@ class RecurrentTape:
         if (mode.stop_at_nan or self.cell.hooks) and self.programs:
             with suppress(StateError):
                 self.__dict__.update(self._replayed().__dict__)  # Only node by node one sees where a NaN comes up.
+        if self.programs and not self.differentiable:
+            self.__dict__.update(self._again(RecurrentTape(self.wiring, self.steps, self.store)).__dict__)
         self.given = sequences, states
         self.gradients = [GradientSeries(self.steps) for _ in self.nodes]
         self.grad_xs: list[Any] = [None] * len(self.xs)
@@ -182,7 +201,7 @@ class RecurrentTape:
             self.gradients[self.cell.output_places[i]].add(gradient)
         for place, gradient in zip(self.wiring.feeder, states):
             self.gradients[place].add_at(self.steps - 1, gradient)
-        for stage in reversed(self.wiring.stages):
+        for stage in reversed(self.stages):
             if stage in self.programs:
                 self.programs[stage].backward(self)
             elif stage.loop:

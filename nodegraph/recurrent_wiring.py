@@ -64,6 +64,7 @@ class Wiring:
         self.sequence_of = {cell.input_places[i]: k for k, i in enumerate(self.inputs)}
         self.state_of = {cell.input_places[i]: k for k, i in enumerate(self.fed_to)}
         self.feeder = [cell.output_places[i] for i in self.fed_from]
+        self.at_once = Stage(tuple(range(len(cell.nodes))), loop=True)
         self._links: dict[Stage, Links] = {}
         self.stages = stages(cell.parent_places, [(self.feeder[k], place) for place, k in self.state_of.items()])
 
@@ -114,14 +115,17 @@ class Wiring:
 
     def _expected(self, masked: bool, batch_first: bool) -> str:
         """What an input of a Recurrent has in it, in words."""
-        sequences, states = (" and ".join(names) for names in self.parts([n.short() for n in self.cell.inputs]))
+        names = one_or_all([node.short() for node in self.cell.inputs])
+        sequences, states = (" and ".join(part) for part in self.parts(names))
         axes = "batch, steps" if batch_first else "steps, batch"
+        if self.n_inputs + masked == 1:
+            return f"a sequence ({axes}, ...) for {sequences}"
         text = f"for {sequences} a sequence ({axes}, ...)"
         if states:
             text += f", for {states} the state at the start (batch, ...) or, for zeros, none"
         if masked:
             text += f", at last the lengths (batch,) or a mask ({axes})"
-        return f"a table of {self.n_inputs + masked}: {text}" if self.n_inputs + masked > 1 else text[4:]
+        return f"a table of {self.n_inputs + masked}: {text}"
 
     def state_shapes(self, xs: list[tuple[int, ...]]) -> list[Any]:
         """The shapes of the states for those of the sequences at one step; ShapeError if the cell does not tell."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from nodegraph import table
+from nodegraph.errors import StateError
 from nodegraph.random import get_state, set_state
 
 
@@ -24,3 +26,9 @@ def replayed(module: Any, random: Mapping[str, Any]) -> Iterator[None]:
         set_state(now)
         for path, array in buffers.items():
             array[...] = before[path]
+
+
+def check_same(again: Any, output: Any) -> None:
+    """StateError unless what a run gave once more, None for nothing, is its output up to rounding."""
+    if again is None or table.shape(again) != table.shape(output) or not table.about_equal(again, output):
+        raise StateError("the parameters or the input are no longer those of the run: look or go back before a step")

@@ -63,13 +63,10 @@ def as_value(value: Any) -> Any:
 
 
 def as_gradient(value: Any) -> Any:
-    """The same for a gradient, in floats; None stands for zeros."""
+    """The same for a gradient; None stands for zeros."""
     if is_table(value):
         return [as_gradient(part) for part in value]
-    if value is None:
-        return None
-    gradient = as_value(value)
-    return gradient if gradient.dtype.kind == "f" else gradient.astype(float)
+    return None if value is None else as_value(value)
 
 
 _KEPT = {np.dtype(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)}
@@ -136,6 +133,18 @@ def fill(gradient: Any, like: Any) -> Any:
     if is_table(gradient) and is_table(like) and len(gradient) == len(like):
         return [fill(g, x) for g, x in zip(gradient, like)]
     return gradient
+
+
+def in_types_of(value: Any, gradient: Any) -> Any:
+    """A gradient that fits the value, each leaf in the floating-point type of the value's; in float64 if it has none.
+
+    >>> in_types_of(np.ones(2, np.float32), np.array([0.5, 0.25])).dtype
+    dtype('float32')
+    """
+    if is_table(gradient):
+        return [in_types_of(x, g) for x, g in zip(value, gradient)]
+    dtype = np.asarray(value).dtype
+    return None if gradient is None else gradient.astype(dtype if dtype.kind == "f" else float, copy=False)
 
 
 def same_structure(a: Any, b: Any) -> bool:

@@ -10,6 +10,7 @@ import nodegraph
 from nodegraph import GModule, Recurrent, annotate_nodes, nn
 from nodegraph.debug import mode
 from nodegraph.errors import ArgumentError, InputError, ModuleError, NodegraphError, NonFiniteError, ShapeError
+from nodegraph.tape import Tape
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +148,24 @@ def test_a_graph_that_a_module_hides_is_drawn_itself_and_once(drawn, folder):
         error = caught(lambda: outer.forward([np.zeros((3, 5)), np.zeros((3, 4))]))
     assert [model for model, _ in drawn] == [inner] and error.node is inner.node("total")
     assert len(list(folder.iterdir())) == 1 and str(error).count("picture") == 1
+
+
+class Hidden(Wrapper):
+    """One that runs its graph as a part of its own run."""
+
+    def update_output(self, input):
+        return self.inner.run(input, Tape(self.inner.nodes))
+
+
+def test_a_graph_that_is_run_within_another_run_is_drawn_without_shapes(drawn):
+    inner = net()
+    x = nn.Identity()()
+    outer = GModule(x, Hidden(inner)(x))
+    with nodegraph.debug():
+        error = caught(lambda: outer.forward([np.zeros((3, 5)), np.zeros((3, 4))]))
+    [(model, options)] = drawn
+    assert model is error.graph is inner and options["failed"] is error.node is inner.node("total")
+    assert options["input_shapes"] is None and "picture: " in str(error)
 
 
 class BadGradient(nn.Tanh):

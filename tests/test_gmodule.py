@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from nodegraph import GModule, Node, annotate_nodes, check_gradients, nn
+from nodegraph import GModule, Node, Recurrent, annotate_nodes, check_gradients, nn
 from nodegraph.errors import ArgumentError, InputError, ModuleError, StateError
 
 rng = np.random.default_rng(0)
@@ -213,6 +213,59 @@ def test_runs_do_not_pile_up_in_memory():
     assert first() is None
 
 
+def test_a_run_has_the_memory_of_the_last_one():
+    class Keeping(nn.Identity):
+        kept = staticmethod(lambda: None)
+
+        def update_output(self, input):
+            assert Keeping.kept() is None
+            self.saved = input.copy()
+            Keeping.kept = weakref.ref(self.saved)
+            return input
+
+    x = nn.Identity()()
+    for net in (Keeping(), nn.Sequential(Keeping()), GModule(x, Keeping()(x))):
+        for _ in range(3):
+            net.forward(np.ones(4))
+        Keeping.kept = staticmethod(lambda: None)
+
+
+@pytest.mark.parametrize(
+    "make, shape",
+    [
+        (lambda: nn.Linear(4, 2), (3, 4)),
+        (lambda: nn.Sequential(nn.Linear(4, 2), nn.Tanh()), (3, 4)),
+        (mlp, (3, 4)),
+        (lambda: mlp().compile(), (3, 4)),
+        (lambda: Recurrent(mlp(), feedback=[]), (5, 3, 4)),
+        (lambda: Recurrent(mlp(), feedback=[], compiled=False), (5, 3, 4)),
+    ],
+    ids=["linear", "sequential", "graph", "compiled graph", "recurrent", "recurrent node by node"],
+)
+def test_a_module_goes_with_its_last_user_and_what_its_run_kept_with_it(make, shape):
+    module = make()
+    gc.disable()
+    try:
+        module.backward(None, module.forward(np.ones(shape)))
+        gone = weakref.ref(module)
+        del module
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(4, 2), mlp, lambda: mlp().compile()])
+def test_a_gradient_is_taken_in_the_type_of_the_output(make):
+    net = make().float()
+    x, g = rng.standard_normal((3, 4)).astype(np.float32), rng.standard_normal((3, 2)).astype(np.float32)
+    net.forward(x)
+    expected = net.backward(x, g)
+    given = net.backward(x, g.astype(float))
+    assert given.dtype == np.float32
+    np.testing.assert_array_equal(given, expected)
+    assert net.backward(x, np.ones((3, 2), int)).dtype == np.float32
+
+
 # A module like any other
 
 
@@ -229,6 +282,15 @@ def test_flat_parameters_are_the_parameters():
     assert not net.forward(x).any()
     again, _ = net.get_parameters()
     assert again is flat
+
+
+def test_backward_reads_the_parameters_as_they_are_also_when_they_were_flattened_since_forward():
+    net = mlp()
+    x = rng.standard_normal((3, 4))
+    net.forward(x)
+    flat, _ = net.get_parameters()
+    flat[:] = 0
+    assert not net.backward(x, np.ones((3, 2))).any()
 
 
 def test_float_and_double():
@@ -259,7 +321,20 @@ def test_clone_is_independent_but_for_what_is_shared():
     assert [n.name for n in twin.nodes] == [n.name for n in net.nodes]
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+COPIES = [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_has_graphs_and_programs_of_its_own(copied):
+    net = mlp()
+    assert net.fg.number_of_nodes() == net.bg.number_of_nodes() == 4
+    assert copied(net).store is None
+    twin = copied(net.compile())
+    assert twin.store is not None and twin.store is not net.store
+    assert set(twin.fg) == set(twin.bg) == set(twin.nodes)
+
+
+@pytest.mark.parametrize("copied", COPIES[1:])
 def test_copies(copied):
     net = mlp()
     x = rng.standard_normal((3, 4))
@@ -271,7 +346,7 @@ def test_copies(copied):
 
 def test_share():
     a, b = mlp(), mlp()
-    a.share(b, "weight", "bias")
+    assert a.share(b, "weight", "bias") is a
     assert all(p is q for p, q in zip(a.parameters()[0], b.parameters()[0]))
     with pytest.raises(ArgumentError, match="structures differ"):
         a.share(nn.Linear(2, 2), "weight")
@@ -323,7 +398,8 @@ def test_apply_training_evaluate_find_modules():
     assert seen[0] is net and len(seen) == 5
     assert not any(m.train for m in net.evaluate().list_modules())
     assert all(m.train for m in net.training().list_modules())
-    assert [m.output_size for m in net.find_modules("Linear")] == [5, 2] and net.find_modules(nn.Linear)
+    linears = [net.node("hidden").module, net.node("y").module]
+    assert net.find_modules("Linear") == net.find_modules(nn.Linear) == linears
 
 
 def test_replace():
@@ -365,8 +441,40 @@ def test_output_shape_needs_no_numbers():
     assert mlp().output_shape((10**12, 4)) == (10**12, 2)
 
 
+def test_a_module_that_does_not_tell_its_output_s_shape():
+    class Mine(nn.Module):
+        def update_output(self, input):
+            return input
+
+    x = nn.Identity()()
+    net = GModule(x, nn.Tanh()(Mine()(x).annotate(name="mine")))
+    assert net.forward(np.zeros(2)).shape == (2,)
+    with pytest.raises(ModuleError, match="Mine `mine` at .* does not tell its output's shape"):
+        net.output_shape((2,))
+
+
 def test_named_parameters_use_the_names_of_nodes():
-    assert list(mlp().named_parameters()) == ["hidden.weight", "hidden.bias", "y.weight", "y.bias"]
+    net = mlp()
+    parameters, gradients = net.named_parameters(), net.named_parameters("gradient")
+    assert list(parameters) == list(gradients) == ["hidden.weight", "hidden.bias", "y.weight", "y.bias"]
+    for found, arrays in zip((parameters, gradients), net.parameters()):
+        assert all(a is b for a, b in zip(found.values(), arrays, strict=True))
+
+
+def test_named_parameters_of_nodes_without_a_name_of_their_own_use_places():
+    x = nn.Identity()().annotate(name="x")
+    alone = GModule(x, nn.Linear(2, 2)(x))
+    assert list(alone.named_parameters()) == ["1.weight", "1.bias"]
+    x = nn.Identity()()
+    first, second, third = (nn.CMul(2)(x).annotate(name=name) for name in ("twice", "twice", "0"))
+    net = GModule(x, [first, second, third])
+    assert list(net.named_parameters()) == ["1.weight", "2.weight", "3.weight"]
+
+
+def test_repr_of_a_node_that_takes_nothing():
+    x = nn.Identity()()
+    net = GModule(x, nn.CMulTable()([x, nn.Parameters(3)()]))
+    assert repr(net).splitlines()[1:3] == ["  0: Identity() <- input 0", "  1: Parameters(3)"]
 
 
 def test_repr_reads_well():
@@ -415,6 +523,15 @@ def test_hooks_see_every_node_forward_and_backward():
     net.forward(np.ones(4))
     names = ["x", "hidden", "squashed", "y"]
     assert seen == [("forward", n) for n in names] + [("backward", n) for n in reversed(names)]
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_a_watch_in_one_direction(direction):
+    net, seen = mlp(), []
+    with net.watch(**{direction: lambda node, call: seen.append(node.name)}):
+        net.forward(np.ones(4))
+        net.backward(None, np.ones(2))
+    assert sorted(seen) == ["hidden", "squashed", "x", "y"]
 
 
 def two_by_two():

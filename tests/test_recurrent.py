@@ -1,5 +1,7 @@
 """Recurrent: a cell over time equals the same cell unrolled, whatever is wired; states, truncation, refusals."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from nodegraph import GModule, Recurrent, annotate_nodes, check_gradients, nn, u
 from nodegraph.errors import ArgumentError, InputError, ShapeError
 from nodegraph.models import lstm
 
-from recurrent_cells import CELLS, elman, normal, random_cell, rng
+from recurrent_cells import CELLS, delay, elman, normal, random_cell, rng
 
 
 def run(module, cell, input, gradients):
@@ -43,6 +45,31 @@ def test_equals_the_unrolled_graph(name, steps, batch):
 def test_gradients(name):
     make, inputs = CELLS[name]
     check_gradients(Recurrent(make()), inputs(3, 2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.LayerNormalization(4),
+        lambda: nn.WeightNorm(nn.Linear(4, 4)),
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.Tanh()),
+    ],
+)
+def test_modules_whose_gradients_need_what_each_step_kept(make):
+    x, h = nn.Identity()(), nn.Identity()()
+    cell = GModule([x, h], nn.Tanh()(nn.CAddTable()([nn.Linear(3, 4)(x), make()(h)])))
+    check_gradients(Recurrent(cell, compiled=False), [normal(4, 2, 3), normal(2, 4)])
+    assert_equals_unrolled(cell, 4, [normal(4, 2, 3), normal(2, 4)], [1.0, 2.0])
+
+
+def test_a_container_that_takes_indices_learns():
+    """Nobody asks for the gradient of what it takes, but the modules inside give each other theirs."""
+    x, h = nn.Identity()(), nn.Identity()()
+    layers = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 4))
+    cell = GModule([x, h], nn.Tanh()(nn.CAddTable()([layers(nn.OneHot(5)(x)), h])))
+    input = [rng.integers(0, 5, (4, 3)), normal(3, 4)]
+    check_gradients(Recurrent(cell, compiled=False), input)
+    assert_equals_unrolled(cell, 4, input, [1.0, 2.0])
 
 
 def test_the_unbatched_cell_runs_too():
@@ -93,6 +120,59 @@ def test_without_feedback_a_module_runs_over_time():
     assert [stage.loop for stage in net.stages] == [False]
 
 
+def test_what_is_not_fed_back_is_returned_for_every_step():
+    x, h = nn.Identity()(), nn.Identity()()
+    new = nn.CAddTable()([x, h])
+    net = Recurrent(GModule([x, h], [new, nn.Sum(1)(x), nn.Narrow(1, 0, 1)(new)]))
+    assert [y.shape for y in net.forward([normal(5, 2, 3), normal(2, 3)])] == [(5, 2), (5, 2, 1), (2, 3)]
+
+
+def test_a_sequence_of_numbers():
+    x, total = nn.Identity()(), nn.Identity()()
+    net = Recurrent(GModule([x, total], nn.CAddTable()([nn.MulConstant(2)(x), total])))
+    totals, last = net.forward([np.array([1.0, 2.0, 3.0]), np.zeros(())])
+    assert totals.tolist() == [2, 6, 12] and last == 12
+    assert net.backward(None, [np.ones(3), None])[0].tolist() == [6, 4, 2]
+
+
+class Counting(nn.Linear):
+    """Notes each of its calls, forward and backward, with the shape."""
+
+    def __init__(self, input_size, output_size):
+        super().__init__(input_size, output_size)
+        self.calls = []
+
+    def update_output(self, input):
+        self.calls.append(("forward", input.shape))
+        return super().update_output(input)
+
+    def update_grad_input(self, input, grad_output):
+        self.calls.append(("backward", grad_output.shape))
+        return super().update_grad_input(input, grad_output)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_depends_on_no_step_runs_once_for_all_and_not_backward_to_indices(compiled):
+    of_input, of_indices, of_state = Counting(3, 4), Counting(5, 4), Counting(4, 4)
+    x, i, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    total = nn.CAddTable()([of_input(x), of_indices(nn.OneHot(5)(i)), of_state(h)])
+    net = Recurrent(GModule([x, i, h], nn.Tanh()(total)), [(0, 2)], compiled=compiled)
+    input = [normal(6, 2, 3), rng.integers(0, 5, (6, 2)), normal(2, 4)]
+    net.backward(input, net.forward(input))
+    assert of_input.calls == [("forward", (12, 3)), ("backward", (12, 4))]
+    assert of_indices.calls == [("forward", (12, 5))]
+    assert of_state.calls == [("forward", (2, 4))] * 6 + [("backward", (2, 4))] * 6
+    check_gradients(net, input)
+
+
+def test_indices_beside_real_numbers():
+    """What takes both has a gradient."""
+    x, i, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([nn.OneHot(4)(i), nn.Linear(3, 4)(x)]))
+    net = Recurrent(GModule([x, i, h], nn.CAddTable()([new, h])), [(0, 2)], compiled=False)
+    check_gradients(net, [normal(5, 2, 3), rng.integers(0, 4, (5, 2)), normal(2, 4)])
+
+
 def test_only_cycles_step():
     net = Recurrent(lstm.lstm(5, 3, 2))
     nodes = net.cell.nodes
@@ -120,6 +200,11 @@ def test_the_tape_shows_every_node_over_time():
     net.backward(None, [np.ones((5, 2, 4)), None])
     np.testing.assert_array_equal(net.tape["hidden"].output, ys)
     assert net.tape["hidden"].grad_output.shape == (5, 2, 4) and net.tape["x"].output.shape == (5, 2, 3)
+    net.compiled = False
+    ys, _ = net.forward([normal(5, 2, 3), normal(2, 4)])
+    net.zero_grad_parameters()
+    net.parameters()[0][0].fill(0)
+    np.testing.assert_array_equal(net.tape["hidden"].output, ys)
     with pytest.raises(ArgumentError):
         net.tape["nobody"]
 
@@ -163,6 +248,19 @@ def test_a_missing_state_is_named():
         Recurrent(lstm.create(3, 2)).forward([np.zeros((4, 2, 3)), np.zeros((2, 2))])
 
 
+@pytest.mark.parametrize("batch_first, axes", [(False, "steps, batch"), (True, "batch, steps")])
+def test_what_a_recurrent_takes_in_words(batch_first, axes):
+    x = nn.Identity()().annotate(name="x")
+    one = Recurrent(GModule(x, x), feedback=[], batch_first=batch_first)
+    several = Recurrent(lstm.create(3, 2), batch_first=batch_first)
+    for net, words in [
+        (one, f"expected a sequence ({axes}, ...) for `x`"),
+        (several, f"expected a table of 3: for `x` a sequence ({axes}, ...), for `prev_c` and `prev_h` the state"),
+    ]:
+        with pytest.raises(ShapeError, match=re.escape(words)):
+            net.forward([normal(4, 2, 3)] * 4)
+
+
 def test_an_empty_batch():
     outputs = Recurrent(lstm.create(3, 2)).forward([np.zeros((4, 0, 3)), np.zeros((0, 2)), np.zeros((0, 2))])
     assert [y.shape for y in outputs] == [(4, 0, 2), (0, 2), (0, 2)]
@@ -178,7 +276,8 @@ def test_an_index_out_of_range_is_named_with_its_node():
     "feedback, sequences",
     [
         ([(0, 9)], None), ([(9, 1)], None), ([(0, 1), (1, 1)], None), (None, [7]), ("ab", None), ([1, 2], None),
-        ([(0.0, 1)], None), ({0: 1}, None), (None, 1), (None, ["h"]),
+        ([(0.0, 1)], None), ({0: 1}, None), (None, 1), (None, ["h"]), ([(-1, 1)], None), ([(0, -1)], None),
+        ([(2, 1)], None), ([(0, 3)], None), (None, [2]), (None, [-1]), (None, [0, 2]), ([(0, 0), (0, 1), (1, 2)], None),
     ],
 )  # fmt: skip
 def test_wirings_that_do_not_fit(feedback, sequences):
@@ -197,6 +296,15 @@ def test_too_few_outputs_for_the_states():
     x, c, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
     with pytest.raises(ArgumentError, match=r"each input but the first is a state.* 3 inputs and 1 outputs.*feedback="):
         Recurrent(GModule([x, c, h], nn.CAddTable()([x, c, h])))
+
+
+def test_unrolled_nodes_are_called_as_in_the_cell_and_stand_where_it_was_wired():
+    x, h = nn.Identity()(), nn.Identity()()
+    total = nn.CAddTable()([x, h]).annotate(name="total", description="what came so far")
+    last = unroll(GModule([x, h], total), 3).node("total 2")
+    assert last.place == total.place and last.module is total.module
+    assert last.annotations == {"name": "total 2", "description": "what came so far", "step": 2}
+    assert total.annotations == {"name": "total", "description": "what came so far"}
 
 
 def test_unroll_with_outputs_that_nobody_asked_for():
@@ -245,6 +353,9 @@ def test_a_cell_can_be_replaced_by_a_graph_alone():
     with pytest.raises(ArgumentError, match="must give a GModule for its cell, gave Identity"):
         network.replace(lambda module: nn.Identity() if module is cell else module)
     assert network.cell is cell and network.replace(lambda module: module) is network
+    other = delay()
+    assert network.replace(lambda module: other if module is cell else module) is network and network.cell is other
+    assert [y.shape for y in network.forward([normal(5, 2, 3), normal(2, 3)])] == [(5, 2, 3), (2, 3)]
 
 
 @pytest.mark.parametrize("gradient", [1.0, None])

@@ -54,6 +54,13 @@ def test_batch_first_of_outputs_that_are_tables():
     assert net.backward(normal(4, 5, 3), [[None, np.ones((4, 5))], None]).shape == (4, 5, 3)
 
 
+def test_a_sequence_without_its_axes_is_told_them_in_their_order():
+    with pytest.raises(ShapeError, match=r"each sequence as one array \(steps, batch, ...\)"):
+        Recurrent(elman()).forward(np.ones(()))
+    with pytest.raises(ShapeError, match=r"each sequence as one array \(batch, steps, ...\)"):
+        Recurrent(elman(), batch_first=True).forward(np.ones(3))
+
+
 # States that are left out
 
 
@@ -156,6 +163,8 @@ def test_kept_states_are_nobody_elses_and_given_ones_go_before_them():
     assert_equal(first, net.forward([x, kept]))
     _, begun = net.forward([x, np.zeros((2, 4))])
     np.testing.assert_array_equal(begun, kept)
+    net.stateful = False
+    np.testing.assert_array_equal(net.forward(x)[1], kept)
 
 
 def test_kept_states_follow_copies_and_types_and_not_another_batch():
@@ -163,7 +172,9 @@ def test_kept_states_follow_copies_and_types_and_not_another_batch():
     net.forward(x)
     twin = net.clone()
     assert_equal(twin.forward(x), net.forward(x))
-    assert net.float().forward(x.astype(np.float32))[0].dtype == np.float32
+    expected, single = twin.forward(x), net.float().forward(x.astype(np.float32))
+    assert single[0].dtype == np.float32
+    np.testing.assert_allclose(single[0], expected[0], atol=1e-6)
     with pytest.raises(ShapeError, match=r"states \[\(2, 4\)\] are kept .* another batch: see reset_states"):
         net.forward(normal(3, 5, 3))
     net.reset_states().forward(normal(3, 5, 3))

@@ -32,9 +32,25 @@ def test_whole_numbers_beyond_int64_are_refused():
         table.as_value(np.array([1, top + 1], np.uint64))
 
 
-@pytest.mark.parametrize("given, kept", [(np.float16, np.float32), (np.float64, np.float64), (np.longdouble, float)])
+@pytest.mark.parametrize(
+    "given, kept", [(np.float16, np.float32), (">f4", np.float32), (np.float64, np.float64), (np.longdouble, float)]
+)
 def test_a_float_becomes_the_type_that_holds_it(given, kept):
     assert table.as_value(np.ones(2, given)).dtype == kept
+
+
+def test_a_gradient_comes_in_the_floating_point_types_of_the_value():
+    value = [np.ones(2, np.float32), [np.ones(1), np.ones(3, int)], np.ones(1)]
+    gradient = [np.array([0.5, 0.25]), [np.ones(1, np.float32), np.ones(3, int)], None]
+    (single, (double, of_integers), none) = table.in_types_of(value, table.as_gradient(gradient))
+    assert (single.dtype, double.dtype, of_integers.dtype, none) == (np.float32, float, float, None)
+    assert single.tolist() == [0.5, 0.25] and table.in_types_of(value[1][0], double) is double
+
+
+def test_map_refuses_tables_of_different_lengths():
+    assert table.map(np.add, [1, [2]], [3, [4]]) == [4, [6]] and table.shape([4.0, []]) == [(), []]
+    with pytest.raises(ValueError):
+        table.map(np.add, [1, 2], [3])
 
 
 def test_shapes_in_words():
@@ -67,6 +83,8 @@ def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
     filled = table.fill([None, [np.ones(1), None]], like)
     assert filled[0].dtype == np.float32 and filled[0].tolist() == [0, 0]
     assert filled[1][0].tolist() == [1] and filled[1][1].dtype == float and filled[1][1].tolist() == [0, 0, 0]
+    whole, single = np.ones((2, 3)), table.fill(None, 5.0)
+    assert table.fill(whole, like) is whole and single.shape == () and single.dtype == float
     assert table.fill([None], like) == [None] and table.fill([None], np.ones(2)) == [None]
 
 
@@ -78,7 +96,8 @@ def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
         ([np.ones(2)], [np.ones(2)], True),
         ([np.ones(2)], [np.ones(2), np.ones(2)], False),
         ([np.ones(2)], np.ones(2), False),
-        (np.ones(2), [np.ones(2)], False),
+        ([np.ones(2)], np.ones((1, 2)), False),
+        (np.ones((1, 2)), [np.ones(2)], False),
         (1.0, np.ones(()), True),
         (None, 1.0, False),
         (1.0, None, False),

@@ -1,13 +1,14 @@
 """Wiring nodes: the ways to say it, and the refusals, each naming the line in the user's file."""
 
 import inspect
+import traceback
 
 import numpy as np
 import pytest
 
 import nodegraph
 from nodegraph import GModule, annotate_nodes, nest, nn
-from nodegraph.errors import ArgumentError, InputError, NodegraphError, ShapeError, StateError, WiringError
+from nodegraph.errors import ArgumentError, InputError, ModuleError, ShapeError, StateError, WiringError
 
 
 def here(offset=0):
@@ -59,7 +60,9 @@ def test_nest_makes_tables():
 def test_annotations():
     x = nn.Identity()().annotate(name="x", description="the input", graph_attributes={"color": "red"})
     assert x.annotate(description="words").annotations == {
-        "name": "x", "description": "words", "graph_attributes": {"color": "red"},
+        "name": "x",
+        "description": "words",
+        "graph_attributes": {"color": "red"},
     }
     assert x.name == "x" and x.label().splitlines()[:3] == ["x", "words", "Identity()"]
 
@@ -106,7 +109,8 @@ def test_a_criterion_on_nodes():
         (lambda: nn.Tanh()("x"), "'x', which is not a node"),
         (lambda: nn.Identity()() - nn.Identity()(), "to the right of `-` belongs a module"),
         (lambda: nn.Identity()() - 3, "to the right of `-` belongs a module"),
-        (lambda: nest([]), "a list of 0|empty"),
+        (lambda: nest([]), r"nest\(...\) at .* got an empty list$"),
+        (lambda: nest(nn.Identity()), r"nest\(...\) at .* got the module Identity\(\)"),
         (lambda: nest([nn.Identity()(), None]), "None"),
         (lambda: nn.MSECriterion()(nn.Tanh()), r"module Tanh\(\)"),
         (lambda: GModule(nn.Identity(), nn.Identity()()), "GModule inputs.*Identity"),
@@ -126,6 +130,20 @@ def test_what_is_not_a_node_is_refused(wrong, words):
     with pytest.raises(WiringError, match=words) as caught:
         wrong()
     assert "test_wiring.py:" in str(caught.value)
+
+
+def test_what_is_advised_in_place_of_a_module_is_what_one_would_write():
+    class Mine(nn.Identity):
+        pass
+
+    for module, advice in [
+        (nn.Linear(3, 2), "did you forget the second parentheses, as in nn.Linear(3, 2)()?"),
+        (nn.Sequential(nn.Tanh(), nn.Tanh()), "did you forget the second parentheses?"),
+        (Mine(), "did you forget the second parentheses?"),
+    ]:
+        with pytest.raises(WiringError) as caught:
+            nn.Tanh()(module)
+        assert str(caught.value).endswith(advice)
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, "2", True])
@@ -214,9 +232,16 @@ def two_inputs():
     return GModule([x, y], [nn.CAddTable()([x, y]), nn.Tanh()(x)])
 
 
-@pytest.mark.parametrize("input", [np.zeros(3), [np.zeros(3)], [np.zeros(3)] * 3])
-def test_wrong_number_of_inputs(input):
-    with pytest.raises(InputError, match=r"has 2 inputs \(`x`, `y`\), got"):
+@pytest.mark.parametrize(
+    "input, got",
+    [
+        (np.zeros(3), r"an array \(3,\)"),
+        ([np.zeros(3)], r"a list of 1: \[\(3,\)\]"),
+        ([np.zeros(3)] * 3, r"a list of 3: \[\(3,\), \(3,\), \(3,\)\]"),
+    ],
+)
+def test_wrong_number_of_inputs(input, got):
+    with pytest.raises(InputError, match=rf"has 2 inputs \(`x`, `y`\), got {got}$"):
         two_inputs().forward(input)
 
 
@@ -281,9 +306,20 @@ def test_an_exception_of_a_users_module_names_the_node():
 
     x = nn.Identity()()
     net = GModule(x, Broken()(x).annotate(name="mine"))
-    with pytest.raises(NodegraphError, match="Broken `mine` at .*IndexError") as caught:
-        net.forward(np.zeros(2))
-    assert isinstance(caught.value.__cause__, IndexError)
+    for broken, named in ((net, "Broken `mine` at .*"), (Broken(), r"Broken\(\) got \(2,\): ")):
+        with pytest.raises(ModuleError, match=f"{named}IndexError") as caught:
+            broken.forward(np.zeros(2))
+        assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_an_error_is_told_once():
+    """However many graphs it passes on its way out."""
+    x = nn.Identity()()
+    inner = GModule(x, nn.Linear(3, 2)(x))
+    y = nn.Identity()()
+    with pytest.raises(ShapeError) as caught:
+        GModule(y, inner(y)).forward(np.zeros((2, 4)))
+    assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
 
 
 def test_a_module_that_gives_a_gradient_of_the_wrong_shape_is_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -45,20 +46,40 @@ def _characters(
     generator: np.random.Generator,
 ) -> Iterator[str]:
     decode, states, network = model.vocabulary.decoder(), model.zero_states(1), model.network.compile()
-    n = len(model.vocabulary)
-    log_probabilities = np.zeros((1, n))
-    for index in prime:
-        yield decode(index)
-        *states, log_probabilities = network.forward([np.array([index]), *states])
-    for _ in range(length):
-        if np.isnan(log_probabilities).any():
-            raise NonFiniteError("the model gives probabilities that are no numbers: a parameter of it may be NaN")
-        if argmax:
-            index = int(log_probabilities.argmax())
+    log_probabilities = np.zeros((1, len(model.vocabulary)))
+    for place in range(len(prime) + length):
+        if place < len(prime):
+            index = int(prime[place])
+        elif argmax:
+            index = _most_probable(log_probabilities[0])
         else:
-            with np.errstate(over="ignore"):
-                weights = np.exp((log_probabilities[0].astype(float) - log_probabilities.max()) / temperature)
-            reached = (weights / weights.sum()).cumsum()
-            index = int((reached / reached[-1]).searchsorted(generator.random(), side="right"))
+            index = _drawn(log_probabilities[0], temperature, generator.random())
         yield decode(index)
         *states, log_probabilities = network.forward([np.array([index]), *states])
+
+
+def _most_probable(log_probabilities: np.ndarray) -> int:
+    index = int(log_probabilities.argmax())  # A NaN counts as the largest number.
+    _check_is_number(log_probabilities[index])
+    return index
+
+
+def _drawn(log_probabilities: np.ndarray, temperature: float, random: float) -> int:
+    """The index whose part of the line from 0 to 1, as long as its probability, has the number `random` in it."""
+    weights = log_probabilities.astype(float)
+    weights -= np.maximum.reduce(weights)  # NaN if there is one.
+    if temperature != 1:
+        with np.errstate(over="ignore"):
+            weights /= temperature
+    np.exp(weights, weights)
+    total = np.add.reduce(weights)
+    _check_is_number(total)
+    weights /= total
+    np.add.accumulate(weights, out=weights)
+    weights /= weights[-1]
+    return int(weights.searchsorted(random, "right"))
+
+
+def _check_is_number(number: float) -> None:
+    if math.isnan(number):
+        raise NonFiniteError("the model gives probabilities that are no numbers: a parameter of it may be NaN")

@@ -44,13 +44,12 @@ class Code:
         if isinstance(value, Symbol):
             if isinstance(value.function, Place) or not value.arguments:
                 return value.function
-            arguments = [self.record(argument) for argument in value.arguments]
             inner = argument_of_sigmoid(value)
             if inner is not None:
                 return self.add("sigmoid", self.record(inner))
             if value.function not in FUNCTIONS:
                 raise NotFusable(value.function)
-            return self.add(value.function, *arguments)
+            return self.add(value.function, *[self.record(argument) for argument in value.arguments])
         if isinstance(value, bool) or isinstance(value, numbers.Real):
             return float(value)
         raise NotFusable(repr(value))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from nodegraph.engine.bases import Access, Base, Unfit
 from nodegraph.engine.code import CHEAP, NotFusable, Place
-from nodegraph.engine.plan import Access, Base, Kernel, Plan, Unfit
+from nodegraph.engine.plan import Kernel, Plan
 from nodegraph.engine.steps import Pass, Slot
 from nodegraph.symbols import Symbol
 
@@ -44,10 +45,14 @@ class KernelCode:
     # Forward
 
     def _make_forward(self) -> None:
-        columns = self.kernel.columns
         for root in self.kernel.roots:
-            value = self._forward_value(Access(root, 0, columns))
-            self.forward.store(("base", root), 0, columns, value)
+            value = self._forward_value(Access(root, 0, self.kernel.columns))
+            self.forward.store(*self._place(root), value)
+
+    def _place(self, root: int) -> tuple[Slot, int, int]:
+        """Where a root is stored: in a ring of its own, or in that of another base."""
+        base, offset, stride = self.plan.bases[root].place or (root, 0, self.kernel.columns)
+        return ("base", base), offset, stride
 
     def _forward_value(self, access: Access) -> Any:
         if access in self._entries:
@@ -57,7 +62,7 @@ class KernelCode:
             if access not in self._leaves:
                 self._leaves[access] = self._leaf(self.forward, access)
             return self._leaves[access]
-        operands = self.plan.operand_accesses(access, self.kernel.rows, self.kernel.columns)
+        operands = self.plan.bases.operands(access, self.kernel.rows, self.kernel.columns)
         xs = [self._forward_value(operand) for operand in operands]
         formula = base.module.formula(*map(Symbol, xs))
         try:
@@ -80,7 +85,7 @@ class KernelCode:
         for root in self.kernel.roots:
             seed: Any = 0.0
             for slot in sources[root]:
-                seed = code.add("add", seed, self.backward.load(slot, 0, columns))
+                seed = code.add("add", seed, self.backward.load(slot, *self._place(root)[1:]))
             gradients[Access(root, 0, columns)] = seed
         for access, entry in reversed(self._entries.items()):
             gradient = gradients.get(access, 0.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph.engine.outside_call import CallStep
-from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
+from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, SoftMaxRows, Step
 
 WORTH_COMPILING = 2e5
 """The work of a program from which on numba, if it is installed, compiles it; else it is made of NumPy calls.
@@ -67,6 +67,13 @@ class Machine:
 
     def run(self, program: Any, backward: bool) -> None:
         times: Sequence[int] = range(self.steps)
+        if self.steps == 1:
+            for group in self._directions[backward]:
+                if isinstance(group, CallStep):
+                    (group.backward if backward else group.forward)(program, 0)
+                else:
+                    self.bound(group, program.rings)(times)
+            return
         if backward:
             times = times[::-1]
         done = []
@@ -108,7 +115,7 @@ def work(steps: list[Step | CallStep], times: int) -> int:
     for step in steps:
         if isinstance(step, Multiply):
             total += step.rows * step.inner * step.columns
-        elif isinstance(step, LookUp):
+        elif isinstance(step, (LookUp, SoftMaxRows)):
             total += PER_OPERATION * step.rows * step.columns
         elif isinstance(step, Pass):
             total += PER_OPERATION * step.rows * step.columns * len(step.code.operations)

@@ -10,7 +10,7 @@ import numpy as np
 from nodegraph.engine import threads
 from nodegraph.engine.code import Place
 from nodegraph.engine.machine import REUSED, Machine
-from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, Step
+from nodegraph.engine.steps import LookUp, Multiply, Pass, Ring, Slot, SoftMaxRows, Step
 
 
 class NumpyMachine(Machine):
@@ -42,6 +42,8 @@ class _Segment:
         self._steps = [_KINDS[type(step)](step) for step in steps]
         self._slots = [list(dict.fromkeys(slot for slot, *_ in step.reach)) for step in steps]
         self._times = times
+        self._all_slots = list({slot for slots in self._slots for slot in slots})
+        self._all_rings: list[Ring] = []
         self._rings: list[list[Ring] | None] = [None] * len(steps)
         self._each: list[list[list[tuple[Callable, tuple]]]] = [[]] * len(steps)
         self._calls: list[list[tuple[Callable, tuple]]] = []
@@ -56,7 +58,10 @@ class _Segment:
             self._calls = []
 
     def over(self, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
-        self.prepare(rings)
+        now = [rings[slot] for slot in self._all_slots]
+        if now != self._all_rings:
+            self.prepare(rings)
+            self._all_rings = now
         if not self._calls:
             self._calls = [[call for calls in at for call in calls] for at in zip(*self._each)]
         for step in self._steps:
@@ -99,9 +104,50 @@ class _Product:
 
 class _LookUp(_Product):
     def run(self, source: np.ndarray, into: np.ndarray) -> None:
-        np.take(self._weight, source[:, 0], axis=0, out=into)
+        into[...] = self._weight[source[:, 0]]
         if self._bias is not None:
             np.add(into, self._bias, into)
+
+
+class _SoftMax:
+    """Soft-max, log-soft-max or the gradient of either, as a few calls; sums are products with ones."""
+
+    def __init__(self, step: SoftMaxRows) -> None:
+        self.step = step
+
+    def begin(self, times: int) -> None:
+        """Nothing changes from run to run."""
+
+    def calls(self, rings: dict[Slot, Ring], times: int) -> list[list[tuple[Callable, tuple]]]:
+        step = self.step
+        grids = [rings[slot].grids(times, step.rows, step.columns, *at) for slot, *at in step.places]
+        dtype = rings[step.places[0][0]].array.dtype
+        ones, each = np.ones((step.columns, 1), dtype), np.empty((step.rows, 1), dtype)
+        scratch = np.empty((step.rows, step.columns), dtype)
+        make = self._backward if step.backward else self._forward
+        return [make(*views, scratch, ones, each) for views in zip(*grids)]
+
+    def _forward(
+        self, x: np.ndarray, y: np.ndarray, scratch: np.ndarray, ones: np.ndarray, each: np.ndarray
+    ) -> list[tuple[Callable, tuple]]:
+        shifted = [(_largest, (x, each)), (np.subtract, (x, each, y))]
+        if self.step.log:
+            logarithms = [(np.exp, (y, scratch)), (np.matmul, (scratch, ones, each)), (np.log, (each, each))]
+            return [*shifted, *logarithms, (np.subtract, (y, each, y))]
+        return [*shifted, (np.exp, (y, y)), (np.matmul, (y, ones, each)), (np.divide, (y, each, y))]
+
+    def _backward(
+        self, g: np.ndarray, y: np.ndarray, into: np.ndarray, scratch: np.ndarray, ones: np.ndarray, each: np.ndarray
+    ) -> list[tuple[Callable, tuple]]:
+        if self.step.log:
+            product = [(np.exp, (y, scratch)), (np.matmul, (g, ones, each)), (np.multiply, (scratch, each, scratch))]
+            return [*product, (np.subtract, (g, scratch, into))]
+        sums = [(np.multiply, (g, y, scratch)), (np.matmul, (scratch, ones, each))]
+        return [*sums, (np.subtract, (g, each, into)), (np.multiply, (into, y, into))]
+
+
+def _largest(x: np.ndarray, into: np.ndarray) -> None:
+    np.maximum.reduce(x, 1, None, into, True)
 
 
 class _Pass:
@@ -146,14 +192,16 @@ class _Pass:
 
     def _at_one_step(self, views: tuple[np.ndarray, ...], places: list[Any]) -> list[tuple[Callable, tuple]]:
         kernel, first = self.kernel, len(self.kernel.loads)
-        arrays = [views[place] if isinstance(place, int) else place for place in places]
+        arrays, dtype = [views[place] if isinstance(place, int) else place for place in places], views[0].dtype
 
         def operand(a: Any) -> Any:
-            return arrays[a] if type(a) is Place else a
+            return arrays[a] if type(a) is Place else np.array(a, dtype)  # A call takes longer with a Python number.
 
         found: list[tuple[Callable, tuple]] = []
         for i, (function, arguments) in enumerate(kernel.code.operations):
-            if function != "load":
+            if function == "sigmoid":
+                found += _sigmoid(operand(arguments[0]), arrays[i])
+            elif function != "load":
                 called = _FUNCTIONS.get(function) or getattr(np, function)
                 found.append((called, (*map(operand, arguments), arrays[i])))
         for (*_, value), view in zip(kernel.stores, views[first:]):
@@ -166,11 +214,9 @@ class _Pass:
         return found
 
 
-def _sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    np.negative(x, out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    np.divide(1, out, out)
+def _sigmoid(x: np.ndarray, out: np.ndarray) -> list[tuple[Callable, tuple]]:
+    one = np.ones((), out.dtype)
+    return [(np.negative, (x, out)), (np.exp, (out, out)), (np.add, (out, one, out)), (np.reciprocal, (out, out))]
 
 
 def _where(condition: np.ndarray, a: Any, b: Any, out: np.ndarray) -> None:
@@ -194,5 +240,5 @@ def _minimum(a: Any, b: Any, out: np.ndarray) -> None:
     np.minimum(a, b, out=out)
 
 
-_FUNCTIONS = {"sigmoid": _sigmoid, "where": _where, "maximum": _maximum, "minimum": _minimum}
-_KINDS: dict[type, Callable] = {Pass: _Pass, Multiply: _Product, LookUp: _LookUp}
+_FUNCTIONS = {"where": _where, "maximum": _maximum, "minimum": _minimum}
+_KINDS: dict[type, Callable] = {Pass: _Pass, Multiply: _Product, LookUp: _LookUp, SoftMaxRows: _SoftMax}

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
-from nodegraph.engine.plan import ModuleCall, Plan
+from nodegraph.engine.plan import Plan
 from nodegraph.engine.steps import Slot
+from nodegraph.engine.values import ModuleCall
 from nodegraph.nn.lookup import whole
 from nodegraph.nn.module import Call, accumulate_jointly, checked_grad_input
 from nodegraph.over_time import stack
@@ -22,11 +23,12 @@ class CallStep:
         self.into: dict[Slot, int] = {}
         self._slots: list[Slot | None] = []
         for k, leaf in enumerate(table.leaves(step.input)):
-            base = plan.base_of(leaf)
+            base = plan.bases.of(leaf)
             slot = ("call", number, base, k) if plan.bases[base].differentiable else None
             self._slots.append(slot)
             if slot is not None:
                 self.into[slot] = base
+        self._parts = {id(leaf): plan.bases.part(leaf) for leaf in table.leaves(step.input)}
         self.differentiable = plan.bases[step.bases[0]].differentiable
         self.index_ring: Slot | None = None
         """Where the indices go if only products read what a OneHot gives, which then need not be made."""
@@ -41,7 +43,7 @@ class CallStep:
     @property
     def reads(self) -> set[int]:
         """The bases that the module takes."""
-        return {self.plan.base_of(leaf) for leaf in table.leaves(self.step.input)}
+        return {self.plan.bases.of(leaf) for leaf in table.leaves(self.step.input)}
 
     def forget(self) -> None:
         self.calls: list[Call] = []
@@ -56,9 +58,10 @@ class CallStep:
             call = Call(self.step.module, input, check=t < 2)
         except Exception as error:
             raise program.located(self._named(error, input), t)
-        self.calls.append(call)
-        for base, leaf in zip(self.step.bases, table.leaves(call.output)):
-            ring = program.rings.get(("base", base))
+        rings = [program.rings.get(("base", base)) for base in self.step.bases]
+        if program.differentiable or None in rings:
+            self.calls.append(call)
+        for ring, leaf in zip(rings, table.leaves(call.output)):
             if ring is not None:
                 ring.at(t)[...] = leaf.reshape(-1)
 
@@ -67,20 +70,20 @@ class CallStep:
         return list(table.leaves(self.calls[t].output))[self.step.bases.index(base)]
 
     def _read(self, program: Any, elements: np.ndarray, t: int) -> np.ndarray:
-        base, offset, strides = self.plan.part(elements)
+        base, offset, strides = self._parts[id(elements)]
         if ("base", base) in program.rings:
             array = program.rings["base", base].at(t)
         else:
             array = np.ascontiguousarray(program.giver[base].output(base, t))
-            if self.plan.whole(elements) is not None:
+            if self.plan.bases.whole(elements) is not None:
                 return array.reshape(elements.shape)
         return part_of(array, elements.shape, offset, strides)
 
     def stacked(self, elements: np.ndarray) -> np.ndarray:
         """A part of what the module gave at all time steps."""
-        base, offset, strides = self.plan.part(elements)
+        base, offset, strides = self.plan.bases.part(elements)
         outputs = [self.output(base, t) for t in range(self.steps)]
-        if self.plan.whole(elements) is None:
+        if self.plan.bases.whole(elements) is None:
             outputs = [part_of(np.ascontiguousarray(o), elements.shape, offset, strides) for o in outputs]
         if self.steps == 1:
             return outputs[0].reshape(1, *elements.shape)
@@ -108,9 +111,9 @@ class CallStep:
         for slot, elements, part in zip(self._slots, table.leaves(step.input), _leaves(step.input, grad_input)):
             if slot is not None:
                 array = program.rings[slot].at(t)
-                if self.plan.whole(elements) is None:
+                if self.plan.bases.whole(elements) is None:
                     array.fill(0)
-                _, offset, strides = self.plan.part(elements)
+                _, offset, strides = self._parts[id(elements)]
                 part_of(array, elements.shape, offset, strides)[...] = 0 if part is None else part
 
     def accumulate(self, scale: float) -> None:
@@ -138,9 +141,7 @@ class CallStep:
 def part_of(array: np.ndarray, shape: tuple[int, ...], offset: int, strides: tuple[int, ...]) -> np.ndarray:
     """Elements of a contiguous array, as places count in elements."""
     item = array.itemsize
-    return np.lib.stride_tricks.as_strided(
-        array.reshape(-1)[offset:], shape, tuple(stride * item for stride in strides)
-    )
+    return np.ndarray(shape, array.dtype, array, offset * item, tuple([stride * item for stride in strides]))
 
 
 def _leaves(like: Any, gradient: Any) -> list[Any]:

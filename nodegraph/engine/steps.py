@@ -122,7 +122,26 @@ class LookUp:
         return [(*self.source, 1), (*self.into, self.columns)]
 
 
-Step = Pass | Multiply | LookUp
+@dataclass
+class SoftMaxRows:
+    """Soft-max of each row of (rows, columns) elements, or with `log` log-soft-max; backward, their gradient.
+
+    `places` are those of the input and of the output; backward those of the output's gradient, of the output and of the
+    input's gradient.
+    """
+
+    rows: int
+    columns: int
+    places: list[tuple[Slot, int, int]]
+    log: bool
+    backward: bool = False
+
+    @property
+    def reach(self) -> list[tuple[Slot, int, int, int]]:
+        return [(*place, self.columns) for place in self.places]
+
+
+Step = Pass | Multiply | LookUp | SoftMaxRows
 
 
 def sum_of(into: Slot, parts: list[Slot], rows: int, columns: int) -> Pass:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from nodegraph import table
 from nodegraph.engine import compiling
-from nodegraph.engine.plan import Key, NotPlannable, Plan
+from nodegraph.engine.bases import Key, NotPlannable
+from nodegraph.engine.plan import Plan
 from nodegraph.engine.program import Program
 from nodegraph.engine.settings import Settings
 from nodegraph.errors import NodegraphError
@@ -23,7 +23,7 @@ KEPT = 32
 
 
 class ProgramStore:
-    """Lends programs to runs. A program belongs to one run until that is forgotten, for its arrays hold the run.
+    """Lends programs to runs. A program belongs to one run until its loan is forgotten, for its arrays hold the run.
 
     Several threads may borrow at the same time. A copy starts empty.
     """
@@ -37,34 +37,44 @@ class ProgramStore:
 
     def lend(
         self,
-        run: Any,
         graph: Any,
-        places: tuple[int, ...],
+        places: Sequence[int],
         inputs: dict[Key, Any],
         fed: dict[int, int],
         returned: list[int],
         steps: int,
+        backward: bool,
         allowed: Callable[[], bool] = lambda: True,
-    ) -> Program | None:
+    ) -> Loan | None:
         """A program for these nodes of the graph, or None if they must run node by node.
 
-        `run` is what the program is lent to; `inputs` has for each key the value at one step; for the rest see Plan.
-        Whether it may be made is asked of `allowed` once for all runs of the same shapes.
+        `inputs` has for each key the value at one step; for the rest see Plan and Program. Whether it may be made is
+        asked of `allowed` once for all runs of the same shapes.
         """
-        key = (places, steps, tuple((name, _signature(value)) for name, value in inputs.items()))
+        key = (places, steps, backward, tuple([(name, _signature(value)) for name, value in inputs.items()]))
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or not entry.settings.hold():
                 with compiling.without_collecting():
-                    entry = self._entries[key] = _Entry(graph, places, inputs, fed, returned, steps)
+                    entry = self._entries[key] = _Entry(graph, places, inputs, fed, returned, steps, backward)
                     entry.make_first(allowed)
                 while len(self._entries) > KEPT:
                     self._entries.popitem(last=False)
             self._entries.move_to_end(key)
             program = entry.lent()
-        if program is not None:
-            weakref.finalize(run, entry.free.append, program)
-        return program
+        return None if program is None else Loan(program, entry.free)
+
+
+class Loan:
+    """A program while it is lent. It goes back when nothing holds the loan any more."""
+
+    __slots__ = ("program", "_free")
+
+    def __init__(self, program: Program, free: list[Program]) -> None:
+        self.program, self._free = program, free
+
+    def __del__(self) -> None:
+        self._free.append(self.program)
 
 
 class _Entry:
@@ -73,17 +83,18 @@ class _Entry:
     def __init__(
         self,
         graph: Any,
-        places: tuple[int, ...],
+        places: Sequence[int],
         inputs: dict[Key, Any],
         fed: dict[int, int],
         returned: list[int],
         steps: int,
+        backward: bool,
     ) -> None:
         self.settings, self.free, self.plannable = Settings([graph.nodes[place] for place in places]), [], False
         graph = graph.extended([], list(graph.inputs), list(graph.outputs))  # The graph itself holds its last run.
         dtype = _dtype(inputs, [graph.nodes[place].module for place in places])
         shaped = {key: table.map(_stand_in, value) for key, value in inputs.items()}
-        self._make = lambda: Program(Plan(graph, places, shaped, fed, returned, dtype), steps)
+        self._make = lambda: Program(Plan(graph, places, shaped, fed, returned, dtype), steps, backward)
 
     def make_first(self, allowed: Callable[[], bool]) -> None:
         """Make the first program; where it cannot be made, or may not, the nodes run one by one."""

@@ -114,8 +114,7 @@ class Component:
         """Put `convert(value)` in the place of each attribute's value, here and not inside."""
         self.clear_own_state()
         for name, value in vars(self).items():
-            if name != "arguments":
-                vars(self)[name] = convert(value)
+            vars(self)[name] = convert(value)
 
     def clone(self, *shared: str) -> Self:
         """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""

@@ -93,7 +93,7 @@ class Convert(Module):
 
 def format_of(given: Any) -> str:
     """A format with its batch axis; ArgumentError unless each axis has a letter of its own."""
-    if not isinstance(given, str) or not given or len(set(given)) != len(given):
+    if not isinstance(given, str) or not given or len(set(given)) != len(given) or ("*" in given and given != ANY):
         raise ArgumentError(f"a format is a string with a letter of its own for each axis, got {given!r}")
     return given if "b" in given else "b" + given
 

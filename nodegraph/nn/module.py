@@ -85,28 +85,30 @@ class Module(Component):
         with np.errstate(all="ignore"):
             try:
                 self._last = None  # What the last run kept is free for this one.
-                call = self._last = Call(self, table.as_value(input))
+                call = Call(self, table.as_value(input))
             except Exception as error:
                 raise self._failed(error, table.describe(input), input, "forward")
+        call.module, self._last = None, call  # If each held the other, both would live until a garbage collection.
         return call.output  # Not self.output, which may be that of another thread by now.
 
     def backward(self, input: Any, grad_output: Any, scale: float = 1.0) -> Any:
         """The gradient with respect to the input of the last `forward`; adds to the gradients of the parameters.
 
-        `grad_output` has the structure of the output; None stands for zeros. Raises ShapeError where it differs,
-        StateError when there was no forward.
+        `grad_output` has the structure of the output, and is taken in its types; None stands for zeros. Raises
+        ShapeError where it differs, StateError when there was no forward.
         """
         if self._last is None:
             raise StateError(f"{self.describe()}: a backward needs a forward before it")
+        call = self._last.of(self)
         with np.errstate(all="ignore"):
             try:
                 gradient = table.as_gradient(grad_output)
-                if not table.fits(gradient, self._last.output):
-                    shape = table.describe(self._last.output)
+                if not table.fits(gradient, call.output):
+                    shape = table.describe(call.output)
                     raise ShapeError(f"expected a gradient of the output's shape, {shape}")
-                return self._last.backward(gradient, scale)
+                return call.backward(table.in_types_of(call.output, gradient), scale)
             except Exception as error:
-                raise self._failed(error, "gradient " + table.describe(grad_output), self._last.input, "backward")
+                raise self._failed(error, "gradient " + table.describe(grad_output), call.input, "backward")
 
     def ran(self) -> Any:
         """What the last run saved; StateError if there was none."""
@@ -244,6 +246,13 @@ class Call:
         if mode.stop_at_nan:
             check_output(self)
 
+    def of(self, module: Module) -> Call:
+        """The same run, before its backward, as one of `module`."""
+        call = object.__new__(Call)
+        call.module, call.input, call.output, call._frame = module, self.input, self.output, self._frame
+        call.grad_output = call.grad_input = None
+        return call
+
     def update_grad_input(self, grad_output: Any) -> Any:
         """The gradient with respect to the input; in `grad_output` None stands for zeros."""
         if type(grad_output) is not np.ndarray and not self.module.passes_none:
@@ -296,7 +305,7 @@ def accumulate_jointly(calls: list[Call], scale: float = 1.0) -> None:
     module, first = calls[0].module, calls[0]
     if type(module).acc_grad_parameters is Module.acc_grad_parameters:
         return
-    alone = len(calls) == 1 or module.children() or first._frame.saved is not None
+    alone = len(calls) == 1 or first._frame.saved is not None
     if alone or not module.rowwise(table.shape(first.input)):
         for call in calls:
             call.acc_grad_parameters(scale)

@@ -132,9 +132,9 @@ class Last(OverSteps):
         x, valid = self.parts(input)
         if valid is None:
             return x[-1]
-        steps, batch = valid.shape
         columns = np.flatnonzero(valid.any(0))
-        self.saved = steps - 1 - valid[::-1, columns].argmax(0), columns
+        counting = np.where(valid[:, columns], np.arange(len(valid))[:, None], 0)
+        self.saved = counting.max(0, initial=0), columns
         output = np.zeros(x.shape[1:], x.dtype)
         output[columns] = x[self.saved]
         return output
@@ -161,4 +161,5 @@ def _mirrored(valid: np.ndarray) -> np.ndarray:
     steps = np.arange(len(valid))[:, None]
     in_order = np.argsort(~valid, axis=0, kind="stable")  # those that count first
     rank = np.cumsum(valid, axis=0) - 1
-    return np.where(valid, np.take_along_axis(in_order, np.maximum(rank[-1] - rank, 0), 0), steps)
+    last = valid.sum(axis=0) - 1
+    return np.where(valid, np.take_along_axis(in_order, np.maximum(last - rank, 0), 0), steps)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import race
 from character_model import WRITTEN
 
-CASES = [("lstm", 128, 2, 1, 1), ("lstm", 512, 2, 1, 1)]
+CASES = [("lstm", 128, 2, 1, 1), ("lstm", 512, 2, 1, 1), ("gru", 128, 2, 1, 1), ("peephole-lstm", 128, 2, 1, 1)]
 
 CONTESTANTS: race.Contestants = {
     "nodegraph": race.Contestant("nodegraph", "nodegraph_peer:Sampler"),

@@ -275,7 +275,7 @@ def test_kernels_are_compiled_where_it_is_worth_it(monkeypatch, tmp_path):
     monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path))
     monkeypatch.setattr(numba_machine, "_loaded", {})
     net = Recurrent(rnn.rnn(5, 64, 1))
-    for steps, kind in ((1, NumpyMachine), (80, numba_machine.NumbaMachine)):
+    for steps, kind in ((2, NumpyMachine), (80, numba_machine.NumbaMachine)):
         net.forward([rng.integers(0, 5, (steps, 10)), normal(10, 64)])
         loops = [net.tape.programs[stage].program for stage in net.stages if stage.loop]
         assert {type(loop.machine) for loop in loops} == {kind}

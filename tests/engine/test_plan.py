@@ -72,6 +72,27 @@ def attention(x, h):
     return tanh(add(x, linear(read, 2)))
 
 
+def concatenated(x, h):
+    pre = linear(nn.JoinTable(-1)([x, h]), 8, 12)
+    new, gate, out = nn.SplitTable(1)(nn.Reshape(3, 4)(pre)).split(3)
+    return [nn.CMulTable()([tanh(new), nn.Sigmoid()(gate)]), nn.JoinTable(0, 1)([out, tanh(h), x])]
+
+
+def stacked(x, h):
+    new = tanh(linear(h))
+    rows, columns = nn.StackTable(1)([new, x, new, h]), nn.StackTable(0)([h, tanh(new)])
+    below, beside = nn.JoinTable(0)([x, new]), nn.JoinTable(1)([rows, rows])
+    read = linear(nn.Reshape(16)(tanh(rows)), 16)
+    last = nn.Select(0, -1)(columns)
+    return [tanh(add(read, last, nn.Narrow(0, 3, 3)(below), nn.Select(1, 5)(beside))), rows, columns, beside]
+
+
+def part_of_tables(x, h):
+    pair = nn.NarrowTable(-2, 2)([x, tanh(linear(h)), h])
+    only = nn.JustElement()(nn.NarrowTable(0)(pair))
+    return tanh(add(only, nn.SelectTable(-1)(pair), nn.JustElement()(nn.JustTable()(x))))
+
+
 def shared(x, h):
     first, second, weights = nn.Linear(4, 4), nn.Linear(4, 4), nn.CMul(4)
     second.share(first, "weight", "grad_weight")
@@ -109,9 +130,13 @@ WIRINGS = {
     "nested graphs and containers": (nested, []),
     "parts joined": (
         lambda x, h: tanh(add(x, nn.JoinTable(1)([nn.Narrow(1, 2, 2)(h), nn.Narrow(1, 0, 2)(x)]))),
-        ["JoinTable"],
+        [],
     ),
-    "attention over a memory": (attention, ["SoftMax", "Replicate", "MM"]),
+    "a row of input and state": (concatenated, []),
+    "stacked and joined in all ways": (stacked, []),
+    "one part joined": (lambda x, h: tanh(add(x, nn.JoinTable(1)(nn.NarrowTable(0)([tanh(linear(h)), x])))), []),
+    "parts of tables": (part_of_tables, []),
+    "attention over a memory": (attention, ["Replicate", "MM"]),
     "peepholes": (lambda x, h: tanh(add(nn.CAdd(1, 4)(x), nn.CMul(4)(h), nn.CMul(3, 4)(tanh(h)))), []),
     "weights repeated along a row": (lambda x, h: tanh(add(x, nn.CMul(3, 1)(h))), ["CMul"]),
     "dropout": (dropped, []),
@@ -122,7 +147,7 @@ WIRINGS = {
     "not rowwise": (lambda x, h: tanh(add(nn.BatchNormalization(4)(linear(h)), x)), ["BatchNormalization"]),
     "general modules": (
         lambda x, h: tanh(add(nn.LogSoftMax()(h), nn.PartialLinear(4, 5).set_partition([3, 0, 3, 1])(h), x)),
-        ["LogSoftMax", "PartialLinear"],
+        ["PartialLinear"],
     ),
 }
 
@@ -219,7 +244,7 @@ def random_node(draw, one, two, rows, n):
                 lambda: nn.CMul(*draw(st.sampled_from([(n,), (1, n), (rows, n), (rows, 1), (1, 1)])))(one),
                 lambda: nn.CAdd(n)(tanh(one)),
                 lambda: nn.Dropout(draw(st.sampled_from([0, 0.3])))(one),
-                lambda: nn.LogSoftMax()(one),
+                lambda: getattr(nn, draw(st.sampled_from(["LogSoftMax", "SoftMax"])))()(one),
                 lambda: Reversed()(tanh(one)),
                 lambda: UpsideDown()(one),
                 lambda: nn.CMulTable()([two, nn.Replicate(n, 1)(nn.Select(1, start)(one))]),

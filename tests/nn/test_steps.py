@@ -86,3 +86,13 @@ def test_lengths_and_masks_fit_the_sequences(shape):
 def test_lengths_are_for_the_first_two_axes():
     with pytest.raises(ShapeError, match="axis 0 or 1, not -1"):
         nn.Last(-1).forward([numbers(3, 2), np.array([1, 1])])
+
+
+def test_there_is_no_last_of_no_steps():
+    with pytest.raises(ShapeError, match="expected at least one step along axis 1"):
+        nn.Last(1).forward(numbers(2, 0, 3))
+    given = [numbers(0, 2, 3), np.array([0, 0])]
+    assert (nn.Last().forward(given) == np.zeros((2, 3))).all()
+    for module in nn.Last(), nn.Reverse():
+        output = module.forward(given)
+        assert module.backward(given, output)[0].shape == (0, 2, 3)

@@ -1,0 +1,50 @@
+"""What modules and criterions have in common: conversion between types, arguments, how they read."""
+
+import numpy as np
+import pytest
+
+from nodegraph import nn
+from nodegraph.errors import ArgumentError, StateError
+
+
+class Keeping(nn.Identity):
+    """Has arrays of several kinds, one of them at two places."""
+
+    def __init__(self):
+        self.real, self.indices, self.mask = np.ones(2), np.arange(3), np.ones(2, bool)
+        self.listed, self.pair, self.mixed = [np.ones(2), self.real], (np.ones(1), np.ones(1)), [self.real, 3]
+        self.words = ["real", "indices"]
+
+
+def test_float_converts_real_arrays_wherever_they_are_kept():
+    module = Keeping().float()
+    assert module.real.dtype == module.listed[0].dtype == module.pair[1].dtype == np.float32
+    assert module.listed[1] is module.mixed[0] is module.real and module.mixed[1] == 3
+    assert isinstance(module.pair, tuple) and module.words == ["real", "indices"]
+    assert module.indices.dtype == int and module.mask.dtype == bool
+
+
+def test_arrays_of_the_type_already_stay_the_arrays_they_are():
+    module = Keeping()
+    real, listed = module.real, module.listed[0]
+    assert module.double() is module and module.real is real and module.listed[0] is listed
+
+
+def test_a_conversion_forgets_the_last_run():
+    module = nn.Linear(3, 2)
+    module.forward(np.ones((4, 3)))
+    module.float()
+    assert module.output is None
+    with pytest.raises(StateError, match="needs a forward"):
+        module.backward(np.ones((4, 3)), np.ones((4, 2)))
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Tanh(3), lambda: nn.Tanh(inplace=True), lambda: nn.Identity(3, inplace=1)])
+def test_arguments_where_there_are_none(make):
+    with pytest.raises(ArgumentError, match="takes no arguments, got"):
+        make()
+
+
+def test_arguments_read_as_they_were_given_and_arrays_by_their_shape():
+    assert repr(nn.Linear(3, output_size=2)) == "Linear(3, output_size=2)"
+    assert repr(nn.Constant(np.zeros((2, 3)))) == "Constant(array(2, 3))"
