@@ -71,7 +71,7 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     """One vector with all elements; the existing one, or its part, if the arrays already lie there in this order."""
     if not arrays:
         return np.zeros(0)
-    base = arrays[0].base
+    base: Any = arrays[0].base
     fitting = isinstance(base, np.ndarray) and base.ndim == 1
     if fitting and all(a.base is base and a.dtype == base.dtype and a.flags.c_contiguous for a in arrays):
         starts = np.cumsum([0] + [array.size for array in arrays])

@@ -230,6 +230,7 @@ class Call:
     """
 
     __slots__ = ("module", "input", "output", "grad_output", "grad_input", "_frame")
+    module: Any
 
     def __init__(self, module: Module, input: Any, check: bool = True) -> None:
         frame = object.__new__(type(module))
