@@ -71,9 +71,9 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     """One vector with all elements; the existing one, or its part, if the arrays already lie there in this order."""
     if not arrays:
         return np.zeros(0)
-    base: Any = arrays[0].base
-    fitting = isinstance(base, np.ndarray) and base.ndim == 1
-    if fitting and all(a.base is base and a.dtype == base.dtype and a.flags.c_contiguous for a in arrays):
+    base = arrays[0].base
+    together = all(a.base is base and a.flags.c_contiguous for a in arrays)
+    if together and isinstance(base, np.ndarray) and base.ndim == 1 and all(a.dtype == base.dtype for a in arrays):
         starts = np.cumsum([0] + [array.size for array in arrays])
         places = [(key(array)[0] - key(base)[0]) // base.itemsize for array in arrays]
         if places == list(places[0] + starts[:-1]):
