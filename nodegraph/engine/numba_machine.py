@@ -49,17 +49,17 @@ class NumbaMachine(Machine):
 
     def add_gradients_of_columns(self, module: Any, indices: np.ndarray, gradient: np.ndarray, scale: float) -> None:
         work = PER_OPERATION * gradient.size
-        if not self._add(products.add_columns, work, module, indices, gradient, scale):
+        if not self._add(products.add_columns(self.dtype), work, module, indices, gradient, scale):
             super().add_gradients_of_columns(module, indices, gradient, scale)
 
     def _add(
         self, add: Callable[..., Any], work: int, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float
     ) -> bool:
         """Share out the columns of the gradient; False where machine code cannot take the arrays or is not worth it."""
-        if len(input) < REUSED or not _is_plain(module.grad_weight, self.dtype):
+        bias = module.grad_bias if module.bias is not None else np.empty(0, self.dtype)
+        if len(input) < REUSED or not (_is_plain(module.grad_weight, self.dtype) and _is_plain(bias, self.dtype)):
             return False
         columns, width, count = gradient.shape[1], products.lanes(self.dtype), threads.worth(work)
-        bias = module.grad_bias if module.bias is not None else np.empty(0, self.dtype)
         strips = -(-columns // width)
 
         def share(thread: int) -> None:
@@ -118,12 +118,13 @@ class _Segment:
 
     def weights(self, count: int) -> list[np.ndarray]:
         """The arguments that the weights make, as they are now, by so many threads."""
+        lay_out = products.lay_out(self._nothing.dtype) if self._many else None
 
         def share(thread: int) -> None:
             for product, panels in zip(self._many, self._panels):
                 first, last = (len(panels) * i // count for i in (thread, thread + 1))
                 bias = self._nothing if product.bias is None else product.bias
-                products.lay_out(product.module.weight, product.transposed, bias, panels, first, last)
+                lay_out(_plain(product.module.weight), product.transposed, _plain(bias), panels, first, last)
 
         if self._many:
             threads.run(share, count)
@@ -132,7 +133,7 @@ class _Segment:
             bias = product.bias
             given += [product.module.weight, self._nothing if bias is None else bias]
         if len(given) != len(self._given) or not all(map(is_, given, self._given)):
-            self._ready = [_writeable(np.ascontiguousarray(array)) for array in given]
+            self._ready = [_plain(array) for array in given]
             self._given = self._ready  # A copy is another array, and will be made anew.
         return [*self._ready, *self._panels]
 
@@ -140,6 +141,11 @@ class _Segment:
 def _writeable(array: np.ndarray) -> np.ndarray:
     """The array, or a copy of one that is read-only, which to numba is another type."""
     return array if array.flags.writeable else array.copy()
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy of one that is not laid out row after row."""
+    return _writeable(np.ascontiguousarray(array))
 
 
 def _is_plain(array: np.ndarray, dtype: np.dtype) -> bool:
@@ -172,6 +178,7 @@ def _loaded_or_compiled(source: str, arguments: list[Any]) -> Callable[..., Any]
     try:
         function = _imported(path)
         function.compile(signature)
+        function.overloads[signature]  # Files that several processes have written may hold something else.
     except Exception:
         # Whatever is wrong with the files on disk, such as machine code of another version, must not matter.
         names: dict[str, Any] = {}

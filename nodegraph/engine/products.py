@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import from_dtype, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from nodegraph.engine import compiling
 
 CACHE_LINE = 64
 MOST_ROWS = 6
@@ -33,12 +35,23 @@ ROWS_SUMMED = 256
 """So many rows of gradient and input go into the gradient of a weight together."""
 
 
-def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled, and kept on disk for other processes where there is a place that can be written to."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
+def _kept(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """The function compiled for arguments of these types, and kept on disk where there is a place to write to.
+
+    What is found on disk counts only if it is for these types: numba's files may name one thing and hold another where
+    several processes have written them at once.
+    """
+    with compiling.measured():
+        try:
+            kept = njit(nogil=True, cache=True)(function)
+            kept.compile(arguments)
+        except Exception:  # Whatever is wrong with the files must not matter.
+            kept = None
+        if kept is None or arguments not in kept.overloads:
+            kept = njit(nogil=True)(function)
+            kept.compile(arguments)
+        kept.disable_compile()
+        return kept
 
 
 def lanes(dtype: Any) -> int:
@@ -55,24 +68,33 @@ def panels(inner: int, columns: int, dtype: Any) -> np.ndarray:
     return np.zeros(((columns + n - 1) // n, inner + 1, n), dtype)
 
 
-@_kept
-def lay_out(weight: np.ndarray, transposed: bool, bias: np.ndarray, into: np.ndarray, first: int, last: int) -> None:
-    """Lay out panels `first` to `last` of a matrix, or of its transpose, with a bias, which may be empty."""
-    n = into.shape[2]
-    inner, columns = weight.shape[::-1] if transposed else weight.shape
-    for panel in range(first, last):
-        width = min(n, columns - panel * n)
-        if transposed:
-            for j in range(width):
-                row = weight[panel * n + j]
-                for k in range(inner):
-                    into[panel, k, j] = row[k]
-        else:
-            for k in range(inner):
+@cache
+def lay_out(dtype: Any) -> Callable[..., Any]:
+    """The function `lay_out(weight, transposed, bias, panels, first, last)` for a dtype.
+
+    It lays out panels `first` to `last` of a matrix, or of its transpose, with a bias, which may be empty.
+    """
+
+    def lay_out(weight, transposed, bias, into, first, last):  # type: ignore[no-untyped-def]
+        n = into.shape[2]
+        inner, columns = weight.shape[::-1] if transposed else weight.shape
+        for panel in range(first, last):
+            width = min(n, columns - panel * n)
+            if transposed:
                 for j in range(width):
-                    into[panel, k, j] = weight[k, panel * n + j]
-        for j in range(width if bias.size else 0):
-            into[panel, inner, j] = bias[panel * n + j]
+                    row = weight[panel * n + j]
+                    for k in range(inner):
+                        into[panel, k, j] = row[k]
+            else:
+                for k in range(inner):
+                    for j in range(width):
+                        into[panel, k, j] = weight[k, panel * n + j]
+            for j in range(width if bias.size else 0):
+                into[panel, inner, j] = bias[panel * n + j]
+
+    number = from_dtype(np.dtype(dtype))
+    matrix, row, panels = number[:, ::1], number[::1], number[:, :, ::1]
+    return _kept(lay_out, matrix, types.boolean, row, panels, types.intp, types.intp)
 
 
 def _tile(rows: int, dtype: np.dtype) -> Callable[..., Any]:
@@ -222,19 +244,25 @@ def look_up_few(r0, r1, indices, weight, bias, c, c_offset, c_stride):  # type: 
             into[n] = weight[n, indices[r]] + bias[n] if bias.size else weight[n, indices[r]]
 
 
-@_kept
-def add_columns(gradient, indices, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
-    """What `outer_product` computes, for one-hot rows of the input, of which the indices are given."""
-    sums = np.zeros((weight.shape[1], last - first), weight.dtype)
-    for r in range(len(indices)):
-        row, into = gradient[r, first:last], sums[indices[r]]
-        for n in range(last - first):
-            into[n] += row[n] * scale
-    for k in range(len(sums)):
-        for n in range(last - first):
-            weight[first + n, k] += sums[k, n]
-            if bias.size:
-                bias[first + n] += sums[k, n]
+@cache
+def add_columns(dtype: Any) -> Callable[..., Any]:
+    """What `outer_product` gives, for one-hot rows of the input, of which the indices are given."""
+
+    def add(gradient, indices, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
+        sums = np.zeros((weight.shape[1], last - first), weight.dtype)
+        for r in range(len(indices)):
+            row, into = gradient[r, first:last], sums[indices[r]]
+            for n in range(last - first):
+                into[n] += row[n] * scale
+        for k in range(len(sums)):
+            for n in range(last - first):
+                weight[first + n, k] += sums[k, n]
+                if bias.size:
+                    bias[first + n] += sums[k, n]
+
+    number = from_dtype(np.dtype(dtype))
+    matrix, row = number[:, ::1], number[::1]
+    return _kept(add, matrix, types.intp[::1], number, matrix, row, types.intp, types.intp)
 
 
 @cache
@@ -290,7 +318,6 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
                 for j in range(width):
                     panel[r, j] = matrix[start + r, column + j] * scale
 
-    @_kept
     def add(gradient, input, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
         rows, inner = input.shape
         n_panels, whole = (inner + count - 1) // count, inner // count
@@ -324,4 +351,6 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
                         for j in range(inner - whole * count):
                             weight[n + i, whole * count + j] = edge[i, j]
 
-    return add
+    number = from_dtype(dtype)
+    matrix, row = number[:, ::1], number[::1]
+    return _kept(add, matrix, matrix, number, matrix, row, types.intp, types.intp)

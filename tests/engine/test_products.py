@@ -1,11 +1,16 @@
 """Products of numba's loops: NumPy's numbers for any number of rows and columns, and nothing written beside them."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 
 pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
 
-from nodegraph.engine import products  # noqa: E402
+from numba import types  # noqa: E402
+
+from nodegraph.engine import numba_machine, products  # noqa: E402
 
 rng = np.random.default_rng(0)
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
@@ -30,7 +35,7 @@ def laid_out(weight, transposed, bias):
     inner, columns = weight.shape[::-1] if transposed else weight.shape
     panels = products.panels(inner, columns, weight.dtype)
     for panel in range(len(panels)):  # as threads do, each a part
-        products.lay_out(weight, transposed, bias, panels, panel, panel + 1)
+        products.lay_out(weight.dtype)(weight, transposed, bias, panels, panel, panel + 1)
     return panels
 
 
@@ -70,7 +75,7 @@ def test_a_matrix_may_lie_in_memory_in_any_way(dtype):
     unwritable.flags.writeable = False
     expected = laid_out(b, False, np.empty(0, dtype))
     for same in (np.asfortranarray(b), np.repeat(b, 2, 1)[:, ::2], unwritable):
-        np.testing.assert_array_equal(laid_out(same, False, np.empty(0, dtype)), expected)
+        np.testing.assert_array_equal(laid_out(numba_machine._plain(same), False, np.empty(0, dtype)), expected)
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
@@ -101,7 +106,7 @@ def test_rows_that_are_looked_up(dtype):
     close(few, expected)
     gradient, grad_weight, grad_bias = normal(dtype, len(indices), columns), np.zeros_like(weight), np.zeros_like(bias)
     for first, last in ((0, 9), (9, columns)):
-        products.add_columns(gradient, indices, dtype(0.5), grad_weight, grad_bias, first, last)
+        products.add_columns(dtype)(gradient, indices, dtype(0.5), grad_weight, grad_bias, first, last)
     close(grad_weight, 0.5 * gradient.T @ np.eye(4, dtype=dtype)[indices])
     close(grad_bias, 0.5 * gradient.sum(0))
 
@@ -111,4 +116,22 @@ def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkey
     from numba.core import caching
 
     monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
-    assert products._kept(lambda x: x + 1)(1) == 2
+    assert products._kept(lambda x: x + 1, types.intp)(1) == 2
+
+
+def test_machine_code_of_other_types_is_not_taken_for_that_asked_for(tmp_path, monkeypatch):
+    """Two processes that compile at the same time may leave files behind that name one thing and hold another."""
+    (tmp_path / "halved.py").write_text("def halved(x):\n    return x[0] / 2\n")
+    spec = importlib.util.spec_from_file_location("halved", tmp_path / "halved.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "halved", module)
+    spec.loader.exec_module(module)
+    kinds = (types.float32[::1], np.float32), (types.float64[::1], np.float64)
+    for kind, _ in kinds:
+        products._kept(module.halved, kind)
+    one, other = sorted((tmp_path / "__pycache__").glob("*.nbc"))
+    one.rename(tmp_path / "kept")
+    other.rename(one)
+    (tmp_path / "kept").rename(other)
+    for kind, dtype in kinds:
+        assert products._kept(module.halved, kind)(np.array([3.0], dtype)) == 1.5
