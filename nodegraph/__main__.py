@@ -3,5 +3,9 @@
 import sys
 
 from nodegraph.cli import main
+from nodegraph.models.char_rnn.launch import launched, leave
 
-sys.exit(main())
+status = main()
+if launched():
+    leave(status)
+sys.exit(status)

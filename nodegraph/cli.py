@@ -276,10 +276,7 @@ def _draw(given: argparse.Namespace) -> int:
         theme=given.theme,
     )
     path = given.out or f"{found.name}.svg"
-    try:
-        diagram.save(path)
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror or error}")
+    diagram.save(path)
     print(path)
     return 0
 
@@ -288,14 +285,10 @@ def _walk(given: argparse.Namespace) -> int:
     from nodegraph.viz.walkthrough.found import walk_found
 
     found = _model(given)
-    page, path = walk_found(found, given.steps, given.text, given.depth), given.out or f"{found.name}.html"
-    try:
-        page.save(path)
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror or error}")
+    path = walk_found(found, given.steps, given.text, given.depth).save(given.out or f"{found.name}.html")
     print(path)
     if given.open:
-        webbrowser.open(Path(path).absolute().as_uri())
+        webbrowser.open(path.absolute().as_uri())
     return 0
 
 

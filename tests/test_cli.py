@@ -53,6 +53,7 @@ def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
         (["inspect", "nothing"], "there is no checkpoint"),
         (["sample", "cv/latest.safetensors", "--prime", "é"], "'é' is not among"),
         (["sample", "cv/latest.safetensors", "--temperature", "0"], "temperature must be positive"),
+        (["sample", "cv/latest.safetensors", "--seed", "-1"], "--seed must not be negative, got -1"),
     ],
 )
 def test_bad_input_gives_one_sentence_and_status_2(folder, capsys, arguments, words):

@@ -18,6 +18,9 @@ from nodegraph.viz.runs import Run, is_bad, summary
 from nodegraph.viz.scene import Box, Edge, Frame, Scene
 from nodegraph.viz.taps import Outlet, Tap, came_in, failure, is_tap, shape_of, taps
 
+MOST_TOLD_APART = 12
+"""Of more inputs the places are not written at the edges, where they would hide each other."""
+
 
 @dataclass
 class What:
@@ -75,7 +78,7 @@ class Boxes:
 
     def positions(self, module: Module, inlet: Outlet, names: list[str | None], box: Box) -> list[str]:
         """What to call the places of the inputs at their edges, where nothing else tells them apart."""
-        if not isinstance(inlet, list) or len(inlet) < 2 or not tells_inputs_apart(module):
+        if not isinstance(inlet, list) or not 2 <= len(inlet) <= MOST_TOLD_APART or not tells_inputs_apart(module):
             return []
         told_by_name = all(names) and box.equation and box.equation != [equation(module, [None] * len(names))]
         return [] if told_by_name and not self.what.backward else generic_names(len(inlet))

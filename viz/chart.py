@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import ArgumentError, DrawingError
+from nodegraph.viz.saving import save_whole
 from nodegraph.viz.themes import BLUE, GREEN, ORANGE, PURPLE, SKY, THEMES, VERMILLION, YELLOW, Theme
 
 if TYPE_CHECKING:
@@ -71,18 +72,13 @@ class Chart:
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a file, of the kind that its suffix says: .svg, .png or .pdf; returns the path.
 
-        Raises ArgumentError for another suffix, DrawingError when the file cannot be written.
+        Raises ArgumentError for another suffix, DrawingError when the file cannot be written: the old one then stays.
         """
         path = pathlib.Path(path)
         format = path.suffix.lower().removeprefix(".")
         if format not in FORMATS:
             raise ArgumentError(f"a chart is saved as {', .'.join(('', *FORMATS))[2:]}, got {path.name!r}")
-        content = self._rendered(format)
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise DrawingError(f"cannot write {path}: {error.strerror or error}") from error
-        return path
+        return save_whole(path, self._rendered(format))
 
     def _rendered(self, format: str) -> bytes:
         import matplotlib

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
-import webbrowser
 
 from nodegraph.errors import ArgumentError
 from nodegraph.viz.renderers import render
+from nodegraph.viz.saving import save_whole, show_in_browser
 from nodegraph.viz.svg import finished
 
 FORMATS = {".svg": "svg", ".png": "png", ".pdf": "pdf"}
@@ -23,17 +22,16 @@ class Diagram:
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write a file, of the kind that its suffix says: .svg, .png, .pdf, or .dot or .gv for the source.
 
-        Returns the path. Raises ArgumentError for another suffix, DrawingError where the renderer cannot do it.
+        Returns the path. Raises ArgumentError for another suffix, DrawingError where the renderer cannot do it or the
+        file cannot be written, of which the old one then stays.
         """
         path = pathlib.Path(path)
         suffix = path.suffix.lower()
         if suffix in (".dot", ".gv"):
-            path.write_text(self.dot, encoding="utf-8")
-        elif suffix in FORMATS:
-            path.write_bytes(self.svg().encode() if suffix == ".svg" else render(self.dot, FORMATS[suffix]))
-        else:
+            return save_whole(path, self.dot)
+        if suffix not in FORMATS:
             raise ArgumentError(f"a picture is saved as .svg, .png, .pdf, .dot or .gv, got {path.name!r}")
-        return path
+        return save_whole(path, self.svg() if suffix == ".svg" else render(self.dot, FORMATS[suffix]))
 
     def svg(self) -> str:
         """The picture as the text of an SVG file."""
@@ -41,10 +39,7 @@ class Diagram:
 
     def view(self) -> pathlib.Path:
         """Open the picture in the browser; returns the file made for it."""
-        with tempfile.NamedTemporaryFile(prefix="nodegraph-", suffix=".svg", delete=False) as file:
-            file.write(self.svg().encode())
-        webbrowser.open(pathlib.Path(file.name).as_uri())
-        return pathlib.Path(file.name)
+        return show_in_browser(self.svg(), ".svg")
 
     def _repr_svg_(self) -> str:
         return self.svg()

@@ -140,4 +140,5 @@ BACKWARD: dict[type, Callable[[Any], list[str]]] = {
     nn.Narrow: lambda module: [f"{text} = dy"] if (text := _narrow(module, "dx")) else [],
     nn.Select: lambda module: [f"{text} = dy"] if (text := _select(module, "dx")) else [],
     nn.SelectTable: lambda module: [f"dx[{module.index}] = dy"],
+    Part: lambda module: [f"dx[{module.index}] = dy"],
 }

@@ -9,7 +9,6 @@ from nodegraph.models.digits.classifier import DigitReader, Options
 from nodegraph.models.digits.data import mnist_digits, scikit_learn_digits
 from nodegraph.models.digits.picture import confusion, confusion_text, misread_picture
 from nodegraph.models.options import add_options, chosen, file_to_write
-from nodegraph.viz.saving import save_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
+    from nodegraph.viz.saving import save_whole
+
     start = time.monotonic()
     options, out = chosen(given, Options), file_to_write(given.out, ".svg")
     digits = scikit_learn_digits() if given.mnist is None else mnist_digits(given.mnist)

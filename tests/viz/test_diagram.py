@@ -1,11 +1,12 @@
 """Diagrams as files and in notebooks, and the programs that render them."""
 
+import importlib.metadata
 import subprocess
 import xml.etree.ElementTree as xml
 
 import pytest
 
-from nodegraph import nn
+from nodegraph import GModule, nn
 from nodegraph.errors import ArgumentError, DrawingError, NodegraphError
 from nodegraph.models import lstm
 from nodegraph.viz import draw, renderers
@@ -47,6 +48,19 @@ def test_other_suffixes_are_refused(diagram, tmp_path, name):
         diagram.save(tmp_path / name)
 
 
+def test_its_representation_is_short(diagram):
+    assert repr(diagram) == f"Diagram of {len(diagram.dot):,} characters of DOT"
+
+
+def test_where_edges_are_very_long_they_are_straight():
+    nodes = [nn.Identity()()]
+    for _ in range(35):
+        nodes.append(nn.CAddTable()(nodes[:]))  # every node takes all before it
+    dense = draw(GModule(nodes[0], nodes[-1]))
+    assert "splines=line" in dense.dot.replace('"', "")
+    assert "splines" not in draw(lstm.create(3, 2)).dot
+
+
 def test_notebooks_show_it(diagram):
     assert diagram._repr_svg_() == diagram.svg() and xml.fromstring(diagram.svg()).tag.endswith("svg")
 
@@ -72,7 +86,7 @@ def test_without_graphviz_the_package_from_pypi_renders(diagram, tmp_path, witho
 
 
 def test_graphvizs_own_program_comes_first(tmp_path, monkeypatch):
-    (tmp_path / "dot").write_text("#!/bin/sh\necho \"$@\"\n")
+    (tmp_path / "dot").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert programs() == [str(tmp_path / "dot"), graphviz_pure()]
@@ -84,6 +98,18 @@ def test_no_renderer_at_all(diagram, monkeypatch):
     with pytest.raises(DrawingError, match="pip install graphviz-pure"):
         diagram.svg()
     assert issubclass(DrawingError, NodegraphError)
+
+
+def test_a_renderer_of_which_no_package_is_installed_is_looked_for_on_the_path(tmp_path, monkeypatch):
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", absent)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert graphviz_pure() is None and programs() == []
+    (tmp_path / "graphviz-pure").write_text("#!/bin/sh\n")
+    (tmp_path / "graphviz-pure").chmod(0o755)
+    assert programs() == [str(tmp_path / "graphviz-pure")]
 
 
 def test_what_the_renderer_says_is_told(diagram):

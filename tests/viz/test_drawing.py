@@ -185,6 +185,38 @@ def test_a_failed_node_in_a_folded_module_makes_that_red():
     assert lines(Picture(draw(net, failed=inner.node("i2h"))), "i2h")[-1] == "failed"
 
 
+def recurrent():
+    x, h = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="h")
+    return Recurrent(GModule([x, h], nn.CAddTable()([nn.Linear(3, 2)(x), nn.Linear(2, 2)(h)])))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name", "told"),
+    [
+        ([(3,)], "x", "Recurrent got (3,) from a"),
+        ([(4, 5, 7)], "Linear(3, 2)", "got (5, 7) from x expected an array of shape (batch, 3) or (3,)"),
+        ([(4, 5, 3)] * 3, "x", "Recurrent got (4, 5, 3) from a and (4, 5, 3) from b and (4, 5, 3) from c"),
+    ],
+)
+def test_a_recurrent_that_failed_is_drawn_whatever_came_in(shapes, name, told):
+    """The node is no box of its own: what came in is told where it failed inside, or else at its first box."""
+    inputs = [nn.Identity()().annotate(name=letter) for letter in "abc"[: len(shapes)]]
+    node = recurrent()(inputs if len(inputs) > 1 else inputs[0])
+    shapes = shapes if len(shapes) > 1 else shapes[0]
+    picture = Picture(draw(GModule(inputs, node), detail="shapes", input_shapes=shapes, failed=node))
+    assert {name for name, box in picture.boxes.items() if box["penwidth"] == "2.4"} == {name}
+    assert " ".join(" ".join(lines(picture, name)).split()).endswith(told)
+
+
+def test_a_part_of_a_table_of_another_length_is_red():
+    a = nn.Identity()().annotate(name="a")
+    first, second = a.split(2)
+    net = GModule(a, nn.CAddTable()([first, second]).annotate(name="sum"))
+    picture = Picture(draw(net, detail="shapes", input_shapes=[(2,), (2,), (2,)]))
+    red = [lines(picture, name) for name, box in picture.boxes.items() if box["penwidth"] == "2.4"]
+    assert red and all("expected a table of 2" in " ".join(told) for told in red)
+
+
 # Values
 
 
@@ -379,6 +411,12 @@ def test_values_of_a_backward_that_was_not_run():
     cell.forward([np.zeros((4, n)) for n in (3, 2, 2)])
     with pytest.raises(StateError, match="call backward first"):
         draw(cell, detail="values", direction="backward")
+
+
+def test_places_of_inputs_are_written_at_the_edges_unless_they_are_too_many():
+    for n in (12, 13):
+        xs = [nn.Identity()() for _ in range(n)]
+        assert ("x₁₁" in draw(GModule(xs, nn.JoinTable(0)(xs))).dot.replace("x₀, x₁", "")) == (n == 12)
 
 
 def test_shapes_that_a_recurrent_cannot_take():

@@ -197,3 +197,20 @@ def test_labels_do_not_overlap_and_stay_in_order_and_in_sight(places, gap):
 def test_labels_that_are_far_enough_apart_stay(places):
     places = [place / 10 for place in places]
     assert spread(places, 0.1) == pytest.approx(places)
+
+
+def test_what_is_no_number_at_all_has_no_curve():
+    broken = History([4.0, 3.0])
+    broken.add(1, validation_loss=math.nan)
+    broken.add(2, validation_loss=math.inf)
+    chart = loss_curves(broken)
+    assert len(curves(chart)) == 1 and texts(chart) == [f"training  {broken.smoothed()[1][-1]:.3f}"]
+
+
+def test_the_range_of_a_quantity_is_shown_for_a_single_run_alone():
+    single, several = (
+        loss_curves(history(), also="gradient_norm"),
+        loss_curves({"a": history(), "b": history(seed=1)}, also="gradient_norm"),
+    )
+    assert len(single.figure.axes[1].collections) == 1 and len(several.figure.axes[1].collections) == 0
+    assert len(several.figure.axes[1].lines) == 2

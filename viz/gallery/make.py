@@ -14,6 +14,7 @@ from nodegraph.models import gru, lstm
 from nodegraph.viz import draw
 from nodegraph.viz.diagram import Diagram
 from nodegraph.viz.renderers import graphviz_pure, render
+from nodegraph.viz.saving import save_whole
 from nodegraph.viz.svg import finished
 
 
@@ -73,7 +74,7 @@ def make(folder: pathlib.Path) -> None:
     """Draw all pictures into a folder."""
     for name, picture in PICTURES.items():
         svg = finished(render(picture().dot, "svg", graphviz_pure()).decode())
-        (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
+        save_whole(folder / f"{name}.svg", svg)
 
 
 if __name__ == "__main__":

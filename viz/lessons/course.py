@@ -12,6 +12,7 @@ from importlib import resources
 from types import ModuleType
 
 from nodegraph.errors import ArgumentError
+from nodegraph.viz.saving import save_whole
 from nodegraph.viz.walkthrough import Walkthrough, prose
 
 INDEX = "index.html"
@@ -85,9 +86,7 @@ def make_all(folder: str | pathlib.Path) -> pathlib.Path:
     items = [_item(one, list(pages)) for one, pages in made.items()]
     style = (resources.files("nodegraph.viz.walkthrough") / "page" / "page.css").read_text(encoding="utf-8")
     template = (resources.files(__package__) / INDEX).read_text(encoding="utf-8")
-    path = folder / INDEX
-    path.write_text(template.replace("{{style}}", style).replace("{{lessons}}", "\n".join(items)), encoding="utf-8")
-    return path
+    return save_whole(folder / INDEX, template.replace("{{style}}", style).replace("{{lessons}}", "\n".join(items)))
 
 
 def _save(
@@ -104,10 +103,7 @@ def _save(
         after = f"[{pages[names[i + 1]].data['title']} →]({names[i + 1]})" if i + 1 < len(names) else following
         everything = f"[All lessons]({index})" if index else ""
         page.data["conclusion"] += prose.blocks("\n\n".join(filter(None, (after, before, everything))))
-        try:
-            page.save(folder / name)
-        except OSError as error:
-            raise ArgumentError(f"cannot write {folder / name}: {error.strerror or error}")
+        page.save(folder / name)
     return [folder / name for name in names]
 
 

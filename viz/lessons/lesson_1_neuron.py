@@ -63,11 +63,12 @@ def page() -> Walkthrough:
             {code(neuron)}
 
             `nn.Identity()()` is an input. Every other line makes a *module*, such as `nn.Linear(2, 1)`, and calls it
-            on what feeds it. Such a call computes nothing yet: it draws a box and an arrow. `GModule` closes the
-            graph, and now it can run.
+            on what feeds it. Such a call computes nothing yet: it draws a box and an arrow. `annotate_nodes()` writes
+            the names of the variables on the boxes, and `GModule` closes the graph. Now it can run.
 
             Press **next**. Values run forward, from the input to the answer. Then the *loss* says how wrong the
-            answer is. Then gradients run backward, and tell each weight which way to move.
+            answer is. Then *gradients* run backward. A gradient is a slope: by how much the loss grows when a number
+            grows by a little. It tells each weight which way to move.
         """,
         notes={
             ("forward", "x"): """
@@ -77,22 +78,26 @@ def page() -> Walkthrough:
             ("forward", "total"): f"""
                 One weight for each input, and a bias: {shown(w_sun)} · {shown(X[0, 0])} + ({shown(w_wind)}) ·
                 {shown(X[0, 1])} + {shown(b)} = {shown(total)}. Sun speaks for going, wind against it. The weights `W`
-                and the bias `b` are what a network learns; nothing else in it ever changes.
+                and the bias `b` are what a network learns; nothing else in it ever changes. Here they were set by
+                hand, so there is something left to learn.
             """,
             ("forward", "y"): f"""
-                The curve turns any number into one between 0 and 1, here {shown(total)} into **{shown(y)}**. Read it
-                as a probability: we probably stay at home.
+                The curve turns any number into one between 0 and 1, here {shown(total)} into **{shown(y)}**. It is
+                the *sigmoid*, σ(x) = 1 / (1 + exp(−x)): a large number gives nearly 1, a very negative one nearly 0.
+                Read it as a probability: we probably stay at home.
             """,
             "loss": f"""
                 But we did go: the target is {shown(TARGET[0, 0])}. The loss is the squared distance, ({shown(y)} −
                 {shown(TARGET[0, 0])})² = **{shown(loss)}**. To learn is to make this number small.
 
-                Backward starts here with the loss's slope, 2 (y − 1) = {shown(grad_y)}: let `y` grow by a little, and
-                the loss *falls* by {shown(-grad_y)} times as much.
+                Backward starts here with the loss's slope, 2 (y − {shown(TARGET[0, 0])}) = {shown(grad_y)}: let `y`
+                grow by a little, and the loss *falls* by {shown(-grad_y)} times as much. This is the first *message*;
+                so we call a gradient on its way back.
             """,
             ("backward", "y"): f"""
-                The slope of the curve at this place is y (1 − y) = {shown(y * (1 - y))}. The message that came in is
-                multiplied by it: {shown(grad_y)} · {shown(y * (1 - y))} = **{shown(grad_total)}**.
+                The slope of the curve at this place is y (1 − y) = {shown(y * (1 - y))}. (Take the derivative of the
+                sigmoid, and write y for it again.) The message that came in is multiplied by it, as the chain rule
+                says: {shown(grad_y)} · {shown(y * (1 - y))} = **{shown(grad_total)}**.
             """,
             ("backward", "total"): f"""
                 Here the weights hear what they are to do. Each gets the message times *its own input*:
@@ -108,9 +113,10 @@ def page() -> Walkthrough:
         },
         conclusion=f"""
             **Learning is one more line.** `network.update_parameters({RATE})` moves every weight against its
-            gradient: the sun's from {shown(w_sun)} to {shown(after[0][0])}. The same neuron now answers
-            {shown(after[0][1])} instead of {shown(y)}. After {len(after)} such steps it answers
-            {shown(after[-1][1])}:
+            gradient, by {RATE} times as much: the sun's to {shown(w_sun)} − {RATE} ·
+            ({shown(linear.grad_weight[0, 0])}) = {shown(after[0][0])}. The same neuron now answers
+            {shown(after[0][1])} instead of {shown(y)}. After {len(after)} such steps, forward, backward, update, it
+            answers {shown(after[-1][1])}:
 
                 {listed(answer for _, answer in after)}
 

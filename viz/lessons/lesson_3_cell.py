@@ -13,7 +13,8 @@ from nodegraph.viz.walkthrough import Walkthrough
 
 def cell(read: nn.Linear, keep: nn.Linear) -> GModule:
     x, prev_h = nn.Identity()(), nn.Identity()()
-    h = nn.Tanh()(nn.CAddTable()([read(x), keep(prev_h)]))
+    kept, seen = keep(prev_h), read(x)
+    h = nn.Tanh()(nn.CAddTable()([kept, seen]))
 
     annotate_nodes()
     return GModule([x, prev_h], h)
@@ -26,7 +27,7 @@ def page() -> Walkthrough:
     network.forward(input)
     network.zero_grad_parameters()
     grad_xs = network.backward(input, grad_output)[0].ravel()
-    states = network.tape["h"].output.ravel()
+    states, messages = network.tape["h"].output.ravel(), network.tape["h"].grad_output.ravel()
     return walkthrough(
         network,
         input,
@@ -38,8 +39,9 @@ def page() -> Walkthrough:
 
             {code(cell)}
 
-            `Recurrent(cell)` does the rest: what leaves the cell as `h` comes back, one step later, as `prev_h`. The
-            second time line, below, is for the steps in time.
+            `Recurrent(cell)` does the rest: what leaves the cell as `h` comes back, one step later, as `prev_h`. So
+            there are two time lines now, at the foot of the page: above, the steps in time, t = 0, 1 and 2; below,
+            the steps through the boxes.
         """,
         notes={
             ("forward", "prev_h", 0): """
@@ -50,16 +52,19 @@ def page() -> Walkthrough:
             """,
             ("forward", "h"): f"The states over time: {listed(states)}, the numbers of the first page.",
             ("backward", "h", 2): "The loss looks at the last state alone, so the first message, 1, arrives here.",
-            ("backward", "h", 1): """
-                No loss looks at this step. Its message comes out of the future: from the step after it.
+            ("backward", "h", 1): f"""
+                No loss looks at this step. Its message, {shown(messages[1])}, comes out of the future: from `prev_h`
+                of the step after it.
             """,
             ("backward", "x", 0): f"""
                 The message for the first input, {shown(grad_xs[0])}, and again it is the number of the first page.
             """,
         },
         conclusion=f"""
-            Below the picture the states are drawn **over time**, and how large the message is at each step. It falls
-            to the left: {listed(reversed(grad_xs))} for the inputs, from the last to the first.
+            Above, **over time**, the states are drawn, one column for each step, and below them how large the message
+            for `h` is at each step. From the last step to the first it is {listed(reversed(messages))}: it falls to
+            the left. Through one more curve and `read`, the inputs get {listed(reversed(grad_xs))}, as on the first
+            page.
 
             ? What would the states be with `keep` at 0?
             ! Each state would depend on its own input alone: {listed([np.tanh(READ * x) for x in XS])}. Without

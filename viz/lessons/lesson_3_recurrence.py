@@ -19,9 +19,15 @@ READ, KEEP = 1.0, 0.8
 def unrolled(read: nn.Linear, keep: nn.Linear) -> GModule:
     h0 = nn.Identity()()
     x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
-    h1 = nn.Tanh()(nn.CAddTable()([read(x1), keep(h0)]))
-    h2 = nn.Tanh()(nn.CAddTable()([read(x2), keep(h1)]))
-    h3 = nn.Tanh()(nn.CAddTable()([read(x3), keep(h2)]))
+
+    kept1, seen1 = keep(h0), read(x1)
+    h1 = nn.Tanh()(nn.CAddTable()([kept1, seen1]))
+
+    kept2, seen2 = keep(h1), read(x2)
+    h2 = nn.Tanh()(nn.CAddTable()([kept2, seen2]))
+
+    kept3, seen3 = keep(h2), read(x3)
+    h3 = nn.Tanh()(nn.CAddTable()([kept3, seen3]))
 
     annotate_nodes()
     return GModule([h0, x1, x2, x3], h3)
@@ -42,16 +48,19 @@ def page() -> Walkthrough:
     network.zero_grad_parameters()
     _, *grad_xs = (gradient.item() for gradient in network.backward(input, np.ones((1, 1))))
     h = {name: network.tape[name].output.item() for name in ("h0", "h1", "h2", "h3")}
-    message = {n: network.tape[network.node(f"h{n}").parents[0]].grad_output.item() for n in (1, 2, 3)}
+    message = {n: network.tape[f"kept{n}"].grad_output.item() for n in (1, 2, 3)}
     shares = [message[n] * h[f"h{n - 1}"] for n in (1, 2, 3)]
+    arrives = network.tape["h2"].grad_output.item()
     return walkthrough(
         network,
         input,
         title=f"Lesson 3: {TITLE}",
         introduction=f"""
             Words, tunes and prices come one after the other. How does a network read a sequence? Take an ordinary
-            network of three layers, `h1`, `h2`, `h3`. Give each layer one input more, the next number of the
-            sequence. And let all layers use *the same weights*. That is a recurrent network:
+            network of three *layers*, `h1`, `h2`, `h3`: each a weighted sum and a curve, like the neuron of lesson 1,
+            that feeds the next one. It is called feed-forward, for values only go on. Give each layer one input more,
+            the next number of the sequence. And let all layers use *the same weights*. That is a recurrent neural
+            network, an RNN:
 
             {code(unrolled)}
 
@@ -62,8 +71,9 @@ def page() -> Walkthrough:
         notes={
             ("forward", "h0"): "Before anything was read, the state is 0: the network knows nothing.",
             ("forward", "h1"): f"""
-                tanh({shown(READ)} · {shown(XS[0])} + {shown(KEEP)} · {shown(STATE)}) = **{shown(h["h1"])}**. The
-                state now tells of the first input.
+                tanh({shown(KEEP)} · {shown(STATE)} + {shown(READ)} · {shown(XS[0])}) = **{shown(h["h1"])}**. The
+                curve of this network is tanh, which is shaped like the sigmoid but goes from −1 to 1. The state now
+                tells of the first input.
             """,
             ("forward", "h2"): f"""
                 Nothing new was read; what is here is memory: tanh({shown(KEEP)} · {shown(h["h1"])}) =
@@ -74,9 +84,13 @@ def page() -> Walkthrough:
                 RNN is nothing but this: a number that is passed on, and squeezed at every step.
             """,
             "loss": "Let the loss be `h3` itself. So backward asks: what did each input do for the last state?",
+            ("backward", "h3"): f"""
+                The message 1 is multiplied by the slope of the curve, 1 − h3² = {shown(1 - h["h3"] ** 2)}.
+            """,
             ("backward", "h2"): f"""
-                Count what happened to the message: the curve's slope, times {shown(KEEP)}. The same will happen again
-                at `h1`. Every step back in time multiplies once more.
+                Count what happened to the message since `h3`: the curve's slope, times the weight of `keep`:
+                {shown(message[3])} · {shown(KEEP)} = **{shown(arrives)}**. The same will happen again on the way to
+                `h1`. Every step back in time multiplies once more.
             """,
             ("backward", "x3"): f"The last input is near: its message is {shown(grad_xs[2])}.",
             ("backward", "x2"): f"One step further back: {shown(grad_xs[1])}.",
@@ -86,9 +100,10 @@ def page() -> Walkthrough:
             """,
         },
         conclusion=f"""
-            **Where the weights learn.** `keep` was used three times, so three shares of gradient arrive, and they add
-            up, as lesson 2 told: {" + ".join(map(shown, shares))} = {shown(keep.grad_weight.item())}. Nothing new had
-            to be invented. Backpropagation *through time* is plain backpropagation through this picture.
+            **Where the weights learn.** `keep` was used three times, at `kept1`, `kept2` and `kept3`. Each time its
+            weight gets the message times its input, as in lesson 1, and the three shares add up, as in lesson 2:
+            {" + ".join(map(shown, shares))} = {shown(keep.grad_weight.item())}. Nothing new had to be invented. What
+            is called *backpropagation through time* is this walk back through the picture.
 
             [On to the second page](lesson_3_page_2.html): a sequence of a thousand numbers would need a picture a
             thousand layers deep. So the cell is wired once, and run a thousand times.

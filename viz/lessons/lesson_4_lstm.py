@@ -31,12 +31,12 @@ def lstm() -> GModule:
     prev_c, prev_h = nn.Identity()(), nn.Identity()()
     seen = nn.JoinTable(1)([x, prev_h])
 
-    candidate = nn.Tanh()(nn.Linear(5, 1)(seen))
-    in_gate = nn.Sigmoid()(nn.Linear(5, 1)(seen))
-    added = nn.CMulTable()([in_gate, candidate])
-
     forget_gate = nn.Sigmoid()(nn.Linear(5, 1)(seen))
     kept = nn.CMulTable()([forget_gate, prev_c])
+
+    in_gate = nn.Sigmoid()(nn.Linear(5, 1)(seen))
+    candidate = nn.Tanh()(nn.Linear(5, 1)(seen))
+    added = nn.CMulTable()([in_gate, candidate])
     next_c = nn.CAddTable()([kept, added])
 
     out_gate = nn.Sigmoid()(nn.Linear(5, 1)(seen))
@@ -91,19 +91,22 @@ def page() -> Walkthrough:
         over_time=SHOWN,
         title=f"Lesson 4: {TITLE}",
         introduction=f"""
-            An RNN rewrites its whole memory at every step. An LSTM has a memory, the *cell state* `c`, that stays as
-            it is, and three **gates** that decide what may happen to it. A gate is a number between 0, shut, and 1,
-            open, by which something is multiplied. In its three lines the LSTM says:
+            An RNN rewrites its whole memory at every step. An LSTM, a *long short-term memory*, has a memory, the
+            *cell state* `c`, that stays as it is, and three **gates** that decide what may happen to it. A gate is a
+            number between 0, shut, and 1, open, by which something is multiplied. In three lines the LSTM says:
 
                 next_c = forget_gate · prev_c + in_gate · candidate
                 next_h = out_gate · tanh(next_c)
                 each gate = sigmoid(W [x, prev_h] + b)
 
+            Each gate has weights `W` and a bias `b` of its own, and looks at the input and at what the cell last said.
+            So has the candidate, with a tanh in the place of the sigmoid.
+
             This one is a tally counter, as you would hold in a hand. Its weights were chosen by hand, so that each
             gate listens to one event:
 
             - `+` counts one more: the **in** gate opens. The cell always offers {shown(OFFER)}; now it is let in.
-            - `x` starts anew: the **forget** gate shuts, and what was counted is lost.
+            - `x` starts anew: the **forget** gate shuts, and what was counted is gone.
             - `?` asks for the count: the **out** gate opens. At all other times the counter is silent.
             - `.` nothing happens, and nothing may be lost.
 
@@ -132,8 +135,10 @@ def page() -> Walkthrough:
                 Open at `+`, {shown(story["in_gate"][0])}; shut otherwise, {shown(story["in_gate"][1])}.
             """,
             ("forward", "added"): "Gate times candidate: the offer if the gate is open, next to nothing if it is shut.",
-            ("forward", "forget_gate"): """
-                The name misleads: at 1 it *keeps*, at 0 it forgets. Open for everything but `x`.
+            ("forward", "forget_gate"): f"""
+                The name misleads: at 1 it *keeps*, at 0 it forgets. Open for everything but `x`: look at the weights
+                of the box in front of it. The one for `x` is {shown(SHUT)}, and the sigmoid of that is
+                {shown(f[RESET])}; the others are {shown(OPEN)}, and give {shown(f[0])}.
             """,
             ("forward", "forget_gate", RESET): f"""
                 This is the one `x`. The gate shuts: {shown(f[RESET])}.
@@ -151,7 +156,8 @@ def page() -> Walkthrough:
             ("forward", "out_gate"): "Open at `?` alone. The memory can be full while the cell is silent.",
             ("forward", "squashed"): "tanh bends large numbers down, so that an answer lies between −1 and 1.",
             ("forward", "next_h"): """
-                What the rest of a network gets to see: the memory, squashed, as far as it may be told.
+                What the rest of a network gets to see: the memory, squashed, as far as it may be told. It is called
+                the *hidden state*, for it is inside the network.
             """,
             ("forward", "next_h", asked): f"""
                 Asked after {EVENTS[:asked].count("+")} `+`: tanh({shown(c[asked])}) = **{shown(h[asked])}**.
@@ -162,9 +168,9 @@ def page() -> Walkthrough:
             """,
             "loss": "The loss is the last answer. Backward asks: who had a part in it?",
             ("backward", "next_c"): f"""
-                Going back in time the message is multiplied by the forget gate: {shown(f[-1])} at the last step. So
-                it stays as it is, back to the `x`: {listed(np.round(grad_c[: RESET - 1 : -1], 3))} from the last step
-                on.
+                At the last step {shown(grad_c[-1])} arrives: the first message, 1, through the open out gate and the
+                slope of tanh. Each step back in time multiplies it by the forget gate, which was {shown(f[-1])}. So it
+                stays as it is, back to the `x`: {listed(np.round(grad_c[: RESET - 1 : -1], 3))} from the last step on.
             """,
             ("backward", "kept", RESET): f"""
                 Here the message meets the shut gate. {shown(story["∂kept"][RESET])} · {shown(f[RESET])} =
@@ -182,9 +188,11 @@ def page() -> Walkthrough:
         },
         conclusion=f"""
             **Look once more** at [the memory at the x](#forward/next_c/{RESET}), at [the
-            answer](#forward/next_h/{len(EVENTS) - 1}), and at [where the message ends](#backward/kept/{RESET}). Then
-            take the forget gate away: [the second page](lesson_4_page_2.html) is the same counter with that gate held
-            open. Guess first what it will answer.
+            answer](#forward/next_h/{len(EVENTS) - 1}), and at [where the message ends](#backward/kept/{RESET}). The
+            chart above shows that end as a cliff: after the `x` the line of `next_c` is level at
+            {shown(grad_c[RESET])}, before it is down at {shown(grad_c[RESET - 1])}. Then take the forget gate away:
+            [the second page](lesson_4_page_2.html) is the same counter with that gate held open. Guess first what it
+            will answer.
 
             ? Why does the forget gate help? Say it in your own words, then compare.
             ! A memory that can only be added to fills up: what was true once stays in it for ever and mixes with what

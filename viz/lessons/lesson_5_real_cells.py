@@ -58,14 +58,16 @@ def page() -> Walkthrough:
         over_time=[],
         title="Lesson 5, page 2: Real cells, random weights",
         introduction=f"""
-            Here no weight was chosen by hand. An RNN and an LSTM of {HIDDEN} units each, with random weights, read
-            {LONG} random numbers. Only the bias of the LSTM's forget gates was raised by {shown(FORGET)}, as one does
+            Here no weight was chosen by hand. An RNN and an LSTM of {HIDDEN} *units* each, which means that their
+            states are rows of {HIDDEN} numbers and that each number has gates of its own, read {LONG} random numbers
+            with random weights. Only the bias of the LSTM's forget gates was raised by {shown(FORGET)}, as one does
             before training:
 
             {code(cells)}
 
-            Each cell is folded into one box; it is the cells' *states* that matter here. Look at the chart **from the
-            last step alone**.
+            `lstm_cell.split(2)` takes its two outputs apart. Each cell is folded into one box; it is the cells'
+            *states* that matter here. Look at the chart **from the last step alone**. A message is now {HIDDEN}
+            numbers; its size is the root of the sum of their squares, as for any vector.
         """,
         notes={
             ("backward", "rnn_h", 0): f"The message for the state has the size {shown(norms['rnn_h'][0])} here.",

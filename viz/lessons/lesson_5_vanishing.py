@@ -35,23 +35,23 @@ def memories() -> GModule:
     return GModule([x, prev_rnn, prev_gated, prev_carousel], [*states, answer])
 
 
-def side_by_side(keep: float, bias: float) -> tuple[Recurrent, dict[str, np.ndarray]]:
+def side_by_side(keep: float, bias: float, signal: float = 1.0) -> tuple[Recurrent, dict[str, np.ndarray]]:
     """The three memories over time, and for each its values, and its gradients as ∂, at each step."""
     cell = memories()
     cell.node("again").module.weight[:] = keep
     linear = cell.node("forget_gate").parents[0].module
     linear.weight[:], linear.bias[:] = 0, bias
     network = Recurrent(cell)
-    network.forward(signal())
-    network.backward(signal(), last(STEPS))
+    network.forward(inputs(signal))
+    network.backward(inputs(signal), last(STEPS))
     names = ("rnn", "gated", "carousel", "forget_gate", "answer")
     found = {name: network.tape[name].output[:, 0, 0] for name in names}
     return network, found | {f"∂{name}": network.tape[name].grad_output[:, 0, 0] for name in names}
 
 
-def signal() -> list[np.ndarray]:
+def inputs(signal: float = 1.0) -> list[np.ndarray]:
     xs = np.zeros((STEPS, 1, 1))
-    xs[0] = 1
+    xs[0] = signal
     return [xs, *np.zeros((3, 1, 1))]
 
 
@@ -65,11 +65,12 @@ def last(steps: int, states: int = 3) -> list[Any]:
 def page() -> Walkthrough:
     network, run = side_by_side(KEEP, BIAS)
     _, strong = side_by_side(3.0, 0.0)
+    _, silent = side_by_side(3.0, 0.0, signal=0.0)
     f, h, end = run["forget_gate"][0], run["rnn"], STEPS - 1
     slope = 1 - h[-1] ** 2
     return walkthrough(
         network,
-        signal(),
+        inputs(),
         last(STEPS),
         title=f"Lesson 5: {TITLE}",
         over_time=["rnn", "gated", "carousel"],
@@ -82,7 +83,7 @@ def page() -> Walkthrough:
 
             - **rnn** is the memory of a simple RNN: its old state, times {shown(KEEP)}, through a curve.
             - **gated** is the heart of the LSTM: its old state, times a forget gate that is open, {shown(f)}.
-            - **carousel** is the heart of the first LSTM: its old state, and that is all.
+            - **carousel** is the heart of the first LSTM, which had no forget gate: its old state, and that is all.
 
             The `answer` at the end adds them up, so each of the three gets the same first message, a 1. Before you
             walk, look at the chart below the picture, **from the last step alone**: how far back does the error
@@ -130,8 +131,9 @@ def page() -> Walkthrough:
             ? Would a large weight help the RNN? Put 3 in the place of {shown(KEEP)}.
             ! It does not: {shown(strong["∂rnn"][0])}. The state runs up to {shown(strong["rnn"][-1])}, where the
             curve is flat: its slope is {shown(1 - strong["rnn"][-1] ** 2)}, and 3 times that is still far below 1.
-            Where states stay small, factors above 1 make the gradient *explode* instead. To hold it near 1 by a
-            weight, over all steps and states, is balancing on a needle. The gate does it by design.
+            And where there is no signal and all states are 0, the curve's slope is 1, every factor is 3, and the
+            message becomes {shown(silent["∂rnn"][0])}: the gradient *explodes*. To hold it near 1 by a weight, over
+            all steps and states, is balancing on a needle. The gate does it by design.
 
             ? What if the bias of the forget gate were 0 instead of {shown(BIAS)}?
             ! The gate would stand at {shown(strong["forget_gate"][0])}, and {shown(strong["∂gated"][0])} would

@@ -81,8 +81,8 @@ def page() -> Walkthrough:
         conclusion=f"""
             The states: {listed(np.round(h, 3))}. Each `+` goes through the curve once more, so the steps get smaller,
             and so does the gradient: adding in the candidate is what an RNN does. Through the `.` the state goes
-            untouched, as in an LSTM. A GRU has three products with weights where the LSTM has four, and is often as
-            good.
+            untouched, as in an LSTM. A GRU has three products with weights where the LSTM has four; those who compared
+            the two, such as Chung and others in 2014, found it about as good.
 
             `nodegraph.models.variants` has these cells at full size, and many more of the family.
 

@@ -98,6 +98,8 @@ def page() -> Walkthrough:
         refusal = str(found)
     student = waiting_for(START)
     losses = learn(student)
+    lost = waiting_for(FAR)
+    learn(lost)
 
     deaf = Bump().forward(np.array(SHARPNESS * (FAR - max(KEYS)))).item()
 
@@ -119,7 +121,8 @@ def page() -> Walkthrough:
             {code(Bump)}
 
             That is all of it. Out of these lines the library gets forward, backward, the equation that you see in the
-            picture, and the compiled kernel of a long training. The cell is wired as ever:
+            picture, and the fast compiled form in which long trainings run. The cell is wired as ever; the two modules
+            that make `rest` compute 1 − gate:
 
             {code(locker)}
 
@@ -154,14 +157,15 @@ def page() -> Walkthrough:
             cell over time is {shown(whole)}. Write `2 * x * y`, without the minus, and it says: `{refusal}`.
 
             **Can it learn?** The key was set by hand above. Start a second cell with the key {shown(START)}, show it
-            rows of keys and values, and tell it only which value it should have kept. After {len(losses)} steps of
-            Adam the loss has fallen from {shown(losses[0])} to {shown(losses[-1])}, and its key stands at
-            **{shown(key_of(student))}**.
+            rows of keys and values, and tell it only which value it should have kept. After {len(losses)} steps like
+            those of lesson 1 (with *Adam*, which gives every weight a step size that suits it) the loss has fallen from
+            {shown(losses[0])} to {shown(losses[-1])}, and its key stands at **{shown(key_of(student))}**.
 
             ? What happens if the learner starts with the key far off, say at {shown(FAR)}?
             ! Then every distance is large, the gate {shown(deaf)} even for the nearest key, and the slope as small.
-            No message comes through, and it learns nothing. A gate that is shut for all it sees is deaf: the trouble
-            of lesson 5 in another dress.
+            No message comes through, and it learns nothing: after the same training its key is still
+            {shown(key_of(lost))}. A gate that is shut for all it sees is deaf: the trouble of lesson 5 in another
+            dress.
 
             ? You want the bump wider. Which line do you change?
             ! None. The weight of `distance` is the width, and it is learnt like any other: {shown(SHARPNESS)} at the

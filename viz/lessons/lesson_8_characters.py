@@ -95,11 +95,15 @@ def with_forget_gate_shut(network: Recurrent) -> Recurrent:
     return other
 
 
+def surprise() -> float:
+    """What it costs on average that nobody knows which dot is the last."""
+    return -(LAST_DOT * np.log(LAST_DOT) + (1 - LAST_DOT) * np.log(1 - LAST_DOT))
+
+
 def least_losses() -> tuple[float, float]:
     """The least loss that is possible, with memory and without."""
     dots = 1 / LAST_DOT
-    surprise = -(LAST_DOT * np.log(LAST_DOT) + (1 - LAST_DOT) * np.log(1 - LAST_DOT))
-    pair = np.log(2) + dots * surprise  # Which one opens, and after each dot whether it was the last.
+    pair = np.log(2) + dots * surprise()  # Which one opens, and after each dot whether it was the last.
     return pair / (dots + 2), (pair + np.log(2)) / (dots + 2)
 
 
@@ -147,11 +151,12 @@ def page() -> Walkthrough:
 
             In the middle is the LSTM of lesson 4, with {HIDDEN} units instead of one. New are the ends. `OneHot`
             makes numbers of a character: a 1 in its place, 0 elsewhere. `scores` is one number for each character
-            that may come next, and `LogSoftMax` turns the scores into logarithms of probabilities.
+            that may come next, and `LogSoftMax` turns the scores into logarithms of probabilities: it raises e to the
+            power of each, divides by their sum, and takes the logarithm.
 
             Nothing here was set by hand. The weights were random, and were trained while this page was made, by
-            {ITERATIONS} steps like those of lesson 1: run forward, take the loss, run backward, move every weight a
-            little.
+            {ITERATIONS} steps like those of lesson 1: run forward on fresh brackets, take the loss, run backward, move
+            every weight a little, by Adam as in lesson 7.
         """,
         notes={
             ("forward", "character"): f"""
@@ -206,9 +211,14 @@ def page() -> Walkthrough:
             own text, `nodegraph sample` lets it write, and `nodegraph walk CHECKPOINT --text "to be"` shows it as you
             saw this one.
 
-            ? Why can no training bring the loss to 0?
-            ! Because the text itself is partly chance: which bracket opens, and how many dots there are. The best
-            that one can do is to give each possibility its true chance: {shown(best)} remains.
+            ? Why can no training bring the loss to 0? Where do the two limits come from?
+            ! The text itself is partly chance, and the best that one can do is to give each possibility its true
+            chance. Which bracket opens costs log 2 = {shown(np.log(2))}. Each dot may be the last one, with chance
+            {shown(LAST_DOT)}, which costs −{shown(LAST_DOT)} log {shown(LAST_DOT)} − {shown(1 - LAST_DOT)} log
+            {shown(1 - LAST_DOT)} = {shown(surprise())} on average. A pair of brackets has {shown(1 / LAST_DOT)} dots on
+            average, so {shown(1 / LAST_DOT + 2)} characters, for which one pays {shown(np.log(2))} +
+            {shown(1 / LAST_DOT)} · {shown(surprise())}: {shown(best)} for each. Who forgets what was opened pays log 2
+            once more, at the close: {shown(forgetful)}.
 
             ? After a dot the chances of `]` and `)` together should be {shown(LAST_DOT)}. What are they here?
             ! {shown(chances[square, closing].sum())} inside the square bracket,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nodegraph.gmodule import GModule, parts_for
@@ -13,7 +13,7 @@ from nodegraph.viz.scene import Box, Edge
 from nodegraph.viz.walkthrough.explanations import Names, source, wiring_line
 from nodegraph.viz.walkthrough.loss import Loss
 from nodegraph.viz.walkthrough.notes import Notes
-from nodegraph.viz.walkthrough.numbers import Store, plain
+from nodegraph.viz.walkthrough.numbers import DETAILS, Store, plain
 from nodegraph.viz.walkthrough.over_time import over_time as seen_over_time
 from nodegraph.viz.walkthrough.parameter_gradients import parameter_gradients, total_gradients
 from nodegraph.viz.walkthrough.picture import Picture
@@ -21,6 +21,9 @@ from nodegraph.viz.walkthrough.recording import Record, Recorder, follow
 from nodegraph.viz.walkthrough.sentences import INPUT, sentences
 
 LETTERS = {"weight": "W", "bias": "b"}
+
+LARGEST = 2_600_000
+"""So many characters of numbers at most, where less detail makes that possible."""
 
 
 def content(
@@ -35,20 +38,15 @@ def content(
 
     `boxes` and `edges` are the picture's. `runs` has an entry for each step in time, a graph alone has one: `outputs`,
     `gradients` of the outputs and `parameters`' gradients for each box, `values` and `backward` for each edge, as
-    references into `arrays`. What flows on an edge that feeds back at step t comes from step t - 1.
+    references into `arrays`, whose numbers are in `numbers`. What flows on an edge that feeds back at step t comes from
+    step t - 1.
     """
-    store = Store()
-    scene, records, steps = recorder.scene, recorder.records, recorder.n_steps
+    scene, records, steps = recorder.scene, recorder.records, recorder.n_steps or 1
     index = {box: i for i, box in enumerate(scene.boxes)}
     ends = Ends(model, recorder, loss.grad_output)
-    edges = [
-        {"tail": index[edge.tail], "head": index[edge.head], "ids": picture.edge_ids[edge], "part": edge.part}
-        | ({"feedback": True, "final": store.add(ends.final.get(edge))} if edge.feedback else {})
-        for edge in scene.edges
-    ]
-    runs = []
-    for t in range(steps or 1):
-        runs.append({
+
+    def run(t: int, store: Store) -> dict[str, Any]:
+        return {
             "outputs": [store.add(records[box].at("output", t)) for box in scene.boxes],
             "gradients": [store.add(records[box].at("grad_output", t)) for box in scene.boxes],
             "values": [store.add(_value_on(edge, recorder, ends, t)) for edge in scene.edges],
@@ -58,7 +56,15 @@ def content(
                 for box in scene.boxes
                 if (gradients := _parameter_gradients(records[box], t)) is not None
             },
-        })  # fmt: skip
+        }
+
+    store = _store_for(run, steps)
+    edges = [
+        {"tail": index[edge.tail], "head": index[edge.head], "ids": picture.edge_ids[edge], "part": edge.part}
+        | ({"feedback": True, "final": store.add(ends.final.get(edge))} if edge.feedback else {})
+        for edge in scene.edges
+    ]
+    runs = [run(t, store) for t in range(steps)]
     return {
         "model": {"kind": visible(model.kind), "parameters": sum(a.size for a in model.named_parameters().values())},
         "boxes": [_box(box, records[box], recorder, picture, notes, store) for box in scene.boxes],
@@ -66,9 +72,20 @@ def content(
         "runs": runs,
         "loss": {"about": loss.sentence, "equation": loss.equation, "notes": notes.of(None, "")}
         | ({} if loss.value is None else {"value": plain(loss.value)}),
-        "overTime": seen_over_time(model, recorder, loss.grad_output, store, shown) if steps else None,
+        "overTime": seen_over_time(model, recorder, loss.grad_output, store, shown) if recorder.n_steps else None,
         "arrays": store.entries,
+        "numbers": store.numbers,
     }
+
+
+def _store_for(run: Callable[[int, Store], Any], steps: int) -> Store:
+    """A store with as much detail as leaves the page small enough, judged by the step in the middle."""
+    for detail in DETAILS:
+        tried = Store(detail)
+        run(steps // 2, tried)
+        if tried.size * steps <= LARGEST:
+            break
+    return Store(detail)
 
 
 def _box(box: Box, record: Record, recorder: Recorder, picture: Picture, notes: Notes, store: Store) -> dict[str, Any]:
@@ -93,8 +110,8 @@ def _box(box: Box, record: Record, recorder: Recorder, picture: Picture, notes: 
         found["size"] = box.size
         if recorder.n_steps and record.module.own_parameter_names() and (totals := total_gradients(record)):
             found["totals"] = {LETTERS.get(name, name): store.add(g) for name, g in totals.items()}
-    if box.node is not None:
-        found |= {"place": box.node.place, "line": wiring_line(box.node)}
+    if box.node is not None and (line := wiring_line(box.node)):
+        found |= {"place": box.node.place, "line": line}
     for phase in ("forward", "backward"):
         if told := notes.of(box, phase):
             found.setdefault("notes", {})[phase] = told

@@ -10,6 +10,7 @@ from nodegraph import nn
 from nodegraph.errors import ArgumentError
 from nodegraph.find_model import FoundModel
 from nodegraph.gmodule import GModule
+from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
 from nodegraph.viz.walkthrough.page import Walkthrough
 from nodegraph.viz.walkthrough.walking import walkthrough
@@ -24,8 +25,8 @@ def walk_found(
     """The page for a found model.
 
     A character model reads `steps` characters, of `text` where it is trained; its loss is that of the next characters.
-    A cell runs over `steps` where they are given. Any other model gets what it was last run on, or random numbers of
-    the shapes that are known. What is nested deeper than `depth` is folded.
+    A cell runs over `steps` where they are given. Any other model gets what it was last run on, or random numbers, or
+    indices, of the shapes that are known. What is nested deeper than `depth` is folded.
 
     Raises ArgumentError where no shapes are known, and for settings that the model has no use for.
     """
@@ -40,15 +41,27 @@ def walk_found(
     if shapes is None and last is not None:
         return walkthrough(module, last.input, last.grad_output, depth=depth)
     if shapes is None:
-        raise ArgumentError(f'walking through {found.name} needs the shapes of its inputs, as in --shapes "(1, 3)"')
+        raise ArgumentError(f"walking through {found.name} needs {_wanted(module)}")
     if steps is not None:
+        if isinstance(module, Recurrent):
+            raise ArgumentError(f"{found.name} runs over as many steps as the shape of its first input says")
         if not isinstance(module, GModule) or not isinstance(shapes, list):
             raise ArgumentError(f"{found.name} is no cell with states: steps are for one")
         module, shapes = Recurrent(module), list(shapes)
         for i in module.wiring.inputs:
             shapes[i] = (steps, *shapes[i])
-    generator = np.random.default_rng(0)
-    return walkthrough(module, _numbers(generator, shapes, _dtype(module)), depth=depth)
+    return walkthrough(module, _input(module, shapes), depth=depth)
+
+
+def _wanted(module: nn.Module) -> str:
+    """Which shapes a command line is to give for a module."""
+    graph = module.cell if isinstance(module, Recurrent) else module
+    nodes = graph.inputs if isinstance(graph, GModule) else ()
+    if len(nodes) < 2:
+        return 'the shape of its input, as in --shapes "(1, 3)"'
+    names = ", ".join(node.name or node.describe() for node in nodes)
+    shapes = " ".join(['"(1, 3)"'] * len(nodes))
+    return f"a shape for each of its {len(nodes)} inputs ({names}), as in --shapes {shapes}"
 
 
 def _characters(found: FoundModel, steps: int | None, text: str | None, depth: int | None) -> Walkthrough:
@@ -87,6 +100,31 @@ def _dtype(module: nn.Module) -> Any:
     return next((p.dtype for p in module.parameters()[0]), np.float64)
 
 
-def _numbers(generator: np.random.Generator, shapes: Any, dtype: Any) -> Any:
-    numbers = [_numbers(generator, part, dtype) for part in shapes] if isinstance(shapes, list) else None
-    return generator.normal(size=shapes).astype(dtype) if numbers is None else numbers
+def _input(module: nn.Module, shapes: Any) -> Any:
+    """Random numbers of these shapes, or where a module takes only indices, indices."""
+    generator, graph = np.random.default_rng(0), module.cell if isinstance(module, Recurrent) else module
+    inputs = graph.inputs if isinstance(graph, GModule) else []
+    if len(inputs) > 1 and isinstance(shapes, list) and len(shapes) == len(inputs):
+        return [_numbers(generator, part, _dtype(module), _taken(node)) for part, node in zip(shapes, inputs)]
+    return _numbers(generator, shapes, _dtype(module), _indices_taken(graph))
+
+
+def _indices_taken(module: nn.Module) -> int:
+    """How many different indices a module takes, 0 if it takes any numbers."""
+    if isinstance(module, nn.LookupTable):
+        return len(module.weight) + module.first
+    if isinstance(module, nn.OneHot):
+        return module.output_size
+    if isinstance(module, nn.Sequential) and len(module):
+        return _indices_taken(module.modules[0])
+    return _taken(module.inputs[0]) if isinstance(module, GModule) else 0
+
+
+def _taken(node: Node) -> int:
+    return max((_indices_taken(child.module) for child in node.children), default=0)
+
+
+def _numbers(generator: np.random.Generator, shapes: Any, dtype: Any, indices: int) -> Any:
+    if isinstance(shapes, list):
+        return [_numbers(generator, part, dtype, indices) for part in shapes]
+    return generator.integers(0, indices, shapes) if indices else generator.normal(size=shapes).astype(dtype)

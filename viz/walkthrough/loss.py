@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph import table
+from nodegraph import nn, table
 from nodegraph.errors import ArgumentError
 from nodegraph.gmodule import GModule
 from nodegraph.nn.criterion import Criterion
 from nodegraph.over_time import merge
 from nodegraph.recurrent import Recurrent
+
+FORMULAS: dict[type, str] = {
+    nn.MSECriterion: "(output − target)²",
+    nn.AbsCriterion: "|output − target|",
+    nn.ClassNLLCriterion: "(−output[target])",
+    nn.CrossEntropyCriterion: "(−log softmax(output)[target])",
+}
 
 
 @dataclass
@@ -67,7 +74,15 @@ def _from_criterion(model: GModule | Recurrent, output: Any, criterion: Any, tar
     against = "" if target is None else " with the target"
     over = " over all steps" if isinstance(model, Recurrent) else ""
     sentence = f"{name} compares the output{which}{against}{over}: one number, which training makes small."
-    return Loss(sentence, f"L = {name}(output{', target' * (target is not None)})", value, _joined(gradients))
+    return Loss(sentence, _equation(criterion, target is not None), value, _joined(gradients))
+
+
+def _equation(criterion: Criterion, targeted: bool) -> str:
+    """The loss as a formula where it is one of a line, else as a call."""
+    formula = FORMULAS.get(type(criterion))
+    if formula is None or getattr(criterion, "weights", None) is not None:
+        return f"L = {type(criterion).__name__}(output{', target' * targeted})"
+    return f"L = {'mean of' if criterion.size_average else 'Σ'} {formula}"
 
 
 def _outputs(model: GModule | Recurrent, output: Any) -> list[Any]:

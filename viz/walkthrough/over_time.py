@@ -96,7 +96,7 @@ def _gates(model: Recurrent, boxes: dict[Node, Box]) -> list[Box]:
 
 def _squashes(node: Node | None) -> bool:
     """Whether a node's values lie between -1 and 1 because it squashes, or is a part of a node that does."""
-    if node is not None and isinstance(node.module, ViewModule) and len(node.parents) == 1:
+    while node is not None and isinstance(node.module, ViewModule) and len(node.parents) == 1:
         node = node.parents[0]
     return node is not None and isinstance(node.module, SQUASHING)
 

@@ -8,14 +8,13 @@ import html
 import json
 import os
 import pathlib
-import tempfile
-import webbrowser
 from functools import cached_property
 from importlib import resources
 from typing import Any
 
 from nodegraph.errors import ArgumentError
 from nodegraph.viz.labels import visible
+from nodegraph.viz.saving import save_whole, show_in_browser
 from nodegraph.viz.walkthrough.picture import Picture
 
 SCRIPTS = ("elements", "numbers", "heatmap", "diagram", "prose", "panel", "gradients", "over_time", "timeline", "walk")
@@ -52,19 +51,18 @@ class Walkthrough:
         return start + "".join(filled)
 
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
-        """Write the page to an .html file; returns the path. Raises ArgumentError for another suffix."""
+        """Write the page to an .html file; returns the path.
+
+        Raises ArgumentError for another suffix, DrawingError where the file cannot be written: the old one then stays.
+        """
         path = pathlib.Path(path)
         if path.suffix.lower() not in (".html", ".htm"):
             raise ArgumentError(f"a walkthrough is saved as .html, got {path.name!r}")
-        path.write_text(self.html, encoding="utf-8")
-        return path
+        return save_whole(path, self.html)
 
     def view(self) -> pathlib.Path:
         """Open the page in the browser; returns the file made for it."""
-        with tempfile.NamedTemporaryFile(prefix="nodegraph-", suffix=".html", delete=False) as file:
-            file.write(self.html.encode())
-        webbrowser.open(pathlib.Path(file.name).as_uri())
-        return pathlib.Path(file.name)
+        return show_in_browser(self.html, ".html")
 
     def _repr_html_(self) -> str:
         style = f"width:100%;height:{HEIGHT}px;border:0"

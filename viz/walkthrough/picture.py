@@ -73,7 +73,7 @@ class Picture:
                 kept = {name: value for name, value in child.attrib.items() if name in KEPT[tag] | LINES}
                 style = self._colours_of(child)
                 copy = xml.SubElement(into, tag, {**kept, **({"style": style} if style else {})})
-                copy.text = child.text if tag == "text" else None
+                copy.text, copy.tail = (child.text, "\n") if tag == "text" else (None, None)
                 self._copy(child, copy, depth + 1)
 
     def _colours_of(self, element: xml.Element) -> str:

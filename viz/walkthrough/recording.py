@@ -72,6 +72,14 @@ class Recorder(Placing):
         super().connect(outlet, box, positions, feedback)
         self.paths.update(zip(self.scene.edges[before:], leaf_paths(outlet)))
 
+    def node(self, inlet: Outlet, place: Place, run: Run | None) -> Outlet:
+        """A part with a name, of the table that a box gives, is a box, too: so it has a step, and can be chosen."""
+        if place.node.part and place.name and is_tap(inlet):
+            tap = self.module_box(place.node.module, inlet, place, run)
+            tap.box.module = "part {} of split({})".format(*place.node.part)
+            return tap
+        return super().node(inlet, place, run)
+
     def module(self, module: Module, inlet: Outlet, place: Place, run: Run | None) -> Outlet:
         if isinstance(module, UNFOLDED):
             return super().module(module, inlet, place, run)

@@ -8,6 +8,7 @@ from nodegraph import nn
 from nodegraph.gmodule import GModule
 from nodegraph.nn.criterion import ModuleFromCriterion
 from nodegraph.nn.module import Module
+from nodegraph.nn.tables import Part
 from nodegraph.nn.view import ViewModule
 from nodegraph.recurrent import Recurrent
 
@@ -20,8 +21,8 @@ SENTENCES: dict[type, tuple[str, str]] = {
     nn.Identity: ("Passes its input on as it is.", PASSES),
     nn.Linear: (
         "Multiplies its input by a matrix of weights and adds a bias: each output is a weighted sum of all inputs.",
-        "The gradient goes back through the same weights, transposed; what the weights get is the gradient times the "
-        "input, summed over the batch.",
+        "An input gets, from every output, the gradient times the weight between the two; a weight gets the gradient "
+        "times its input, summed over all rows.",
     ),
     nn.CAddTable: (
         "Adds its inputs, number by number.",
@@ -32,8 +33,8 @@ SENTENCES: dict[type, tuple[str, str]] = {
         "The first input gets the gradient, the second its negative.",
     ),
     nn.CMulTable: (
-        "Multiplies its inputs, number by number: where one is a gate near 0, nothing of the other gets through.",
-        "Each input gets the gradient times the other input: a gate lets as much gradient back as it let through.",
+        "Multiplies its inputs, number by number: where one is near 0, next to nothing of the other gets through.",
+        "Each input gets the gradient times the other input: what let little through lets little gradient back.",
     ),
     nn.CDivTable: (
         "Divides its first input by its second, number by number.",
@@ -42,9 +43,8 @@ SENTENCES: dict[type, tuple[str, str]] = {
     nn.CMaxTable: ("Takes the largest of its inputs, number by number.", "Only the largest gets the gradient."),
     nn.CMinTable: ("Takes the smallest of its inputs, number by number.", "Only the smallest gets the gradient."),
     nn.Sigmoid: (
-        "Squeezes every number into the range from 0 to 1, which makes it a gate: 0 is shut, 1 is open.",
-        "The gradient is multiplied by the curve's slope y (1 − y): at most a quarter, near 0 where the gate is fully "
-        "open or shut.",
+        "Squeezes every number into the range from 0 to 1: a probability, or a gate that is shut at 0 and open at 1.",
+        "The gradient is multiplied by the curve's slope y (1 − y): at most a quarter, near 0 where y is near 0 or 1.",
     ),
     nn.Tanh: (
         "Squeezes every number into the range from −1 to 1.",
@@ -77,6 +77,10 @@ SENTENCES: dict[type, tuple[str, str]] = {
     nn.Reshape: ("Gives the same numbers another shape.", VIEW),
     nn.View: ("Gives the same numbers another shape.", VIEW),
     nn.SelectTable: ("Takes one value of a table.", TAKEN),
+    Part: (
+        "Takes one value of the table that comes in, and gives it a name.",
+        "The gradient goes back to its place in the table; the other places hear from their own parts.",
+    ),
     nn.AddConstant: ("Adds a constant to every number.", PASSES),
     nn.MulConstant: ("Multiplies every number by a constant.", "The gradient is multiplied by the same constant."),
     nn.Add: ("Adds a trained bias to its input.", "The gradient passes unchanged; the bias gets it, too."),
@@ -100,6 +104,19 @@ SENTENCES: dict[type, tuple[str, str]] = {
     nn.MM: (
         "Multiplies two matrices.",
         "Each matrix gets the gradient times the other matrix, transposed.",
+    ),
+    nn.SpatialConvolution: (
+        "Moves a small window of weights over the image: each output is a weighted sum of what the window sees there.",
+        "Each number gets the gradients of all windows that saw it, times their weights; a weight gets the gradient "
+        "times what it saw, summed over all places.",
+    ),
+    nn.SpatialMaxPooling: (
+        "Takes the largest number of each patch of an image.",
+        "Only the largest gets the gradient.",
+    ),
+    nn.BatchNormalization: (
+        "Brings every feature to mean 0 and variance 1 over the batch, then scales and shifts it by trained numbers.",
+        "The gradient goes back through the mean and the variance, too, so each sample hears from all others.",
     ),
     GModule: ("A graph of its own, shown folded into one box.", "The gradient runs backward through the graph inside."),
     Recurrent: (

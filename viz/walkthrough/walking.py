@@ -21,6 +21,9 @@ from nodegraph.viz.walkthrough.page import Walkthrough
 from nodegraph.viz.walkthrough.picture import Picture
 from nodegraph.viz.walkthrough.recording import record
 
+NOWHERE = ("", 0)
+"""The place of a node that no line of the user's made."""
+
 
 def walkthrough(
     model: Module,
@@ -73,6 +76,9 @@ def walkthrough(
         walked.backward(table.as_value(input), loss.grad_output)
     finally:
         nodegraph.random.set_state(random)
+    if not isinstance(model, (GModule, Recurrent)):
+        for node in walked.nodes:
+            node.where = NOWHERE
     recorder = record(walked, depth)
     steps = walked.tape.steps if isinstance(walked, Recurrent) else None
     if labels is not None and (steps is None or len(labels) != steps or not all(isinstance(x, str) for x in labels)):
@@ -81,7 +87,7 @@ def walkthrough(
     picture = Picture(recorder.scene)
     data = content(walked, recorder, picture, loss, Notes(notes or {}, model, walked, recorder, steps), over_time)
     data |= {
-        "title": title or _title(walked, steps),
+        "title": title or _title(model, steps),
         "introduction": prose.blocks(introduction),
         "conclusion": prose.blocks(conclusion),
         "labels": list(labels) if labels is not None else None,
@@ -89,10 +95,10 @@ def walkthrough(
     return Walkthrough(data, picture)
 
 
-def _title(model: GModule | Recurrent, steps: int | None) -> str:
+def _title(model: Module, steps: int | None) -> str:
     if steps is not None:
-        return f"A walk through a cell over {steps} steps"
-    return f"A walk through a graph of {len(model.nodes)} nodes"
+        return f"A walk through a cell over {steps} step{'s' * (steps > 1)}"
+    return f"A walk through a {f'graph of {len(model.nodes)} nodes' if isinstance(model, GModule) else model.kind}"
 
 
 def as_graph(model: Module) -> GModule | Recurrent:

@@ -1,11 +1,13 @@
 """The lessons say what is so: their numbers are those of runs made here by hand, and what they point at is there."""
 
-import base64
+import ast
 import importlib
+import inspect
 import re
 
 import numpy as np
 import pytest
+from page_numbers import numbers
 
 import nodegraph
 from nodegraph import nn
@@ -111,6 +113,15 @@ def test_numbers_are_written_as_the_pages_print_them():
     assert code(lesson_2_chain_rule.graph).lstrip().startswith("def graph() -> GModule:\n")
 
 
+@pytest.mark.parametrize("script", [script for scripts in SCRIPTS for script in scripts])
+def test_no_number_in_a_text_is_typed(script):
+    """Numbers with a point come from the run; what stands in code that is shown is a number of the script."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(f"nodegraph.viz.lessons.{script}")))
+    (page,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "page"]
+    typed = [node.value for node in ast.walk(page) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert len(typed) > 10 and not [text for text in typed if re.search(r"\d[.,]\d|\de−?\d", text)]
+
+
 # What each of them says
 
 
@@ -144,6 +155,9 @@ def test_3_both_pages_show_the_states_of_a_plain_loop(pages):
     gradients = [slopes[2], slopes[2] * 0.8 * slopes[1], slopes[2] * 0.8 * slopes[1] * 0.8 * slopes[0]]
     for script in ("lesson_3_recurrence", "lesson_3_cell"):
         assert listed(gradients) in said(pages[script]) and all(shown(h) in said(pages[script]) for h in states)
+    to_h = [1, gradients[0] * 0.8, gradients[1] * 0.8]
+    assert f"last step to the first it is {listed(to_h)}: it falls" in said(pages["lesson_3_cell"])
+    assert f"{shown(gradients[0])} · 0.8 = {shown(to_h[1])}" in said(pages["lesson_3_recurrence"])
     share = [gradients[1] * states[0], gradients[0] * states[1]]
     assert f"0 + {shown(share[0])} + {shown(share[1])} = {shown(sum(share))}" in said(pages["lesson_3_recurrence"])
 
@@ -176,6 +190,8 @@ def test_4_the_lstm_counts_what_the_text_says(pages, forgets):
     assert f"{shown(run['next_h'][-1])}" in said(pages[script])
     before, after = run["∂next_c"][: lesson_4_lstm.RESET], run["∂next_c"][lesson_4_lstm.RESET :]
     assert np.allclose(after, 1 - answers[-1] ** 2, rtol=1e-2)
+    if forgets:
+        assert f"level at {shown(after[0])}, before it is down at {shown(before[-1])}" in said(pages[script])
     assert (before < 1e-4).all() if forgets else np.allclose(before, after[0], rtol=1e-2)
 
 
@@ -207,6 +223,7 @@ def test_5_the_decays_are_the_products_of_their_factors(monkeypatch, keep, bias)
         product *= keep * (1 - h**2)
     assert f"Left: {shown(product)}" in text and f"Left: {shown(sigmoid(bias) ** (steps - 1))}" in text
     assert "Left: 1 ." in text and f"never more than {shown(keep)}" in text
+    assert f"every factor is 3, and the message becomes {shown(3.0 ** (steps - 1))}" in text
 
 
 def test_5_real_cells_keep_the_error_where_the_gates_are_open(pages):
@@ -247,12 +264,17 @@ def test_7_the_cell_waits_for_its_key_and_learns_another(pages):
     losses = lesson_7_own_cell.learn(student)
     assert losses[-1] < 0.02 * losses[0] and abs(lesson_7_own_cell.key_of(student) - 3) < 0.1
     assert shown(lesson_7_own_cell.key_of(student)) in text
+    lost = lesson_7_own_cell.waiting_for(lesson_7_own_cell.FAR)
+    lesson_7_own_cell.learn(lost)
+    assert lesson_7_own_cell.key_of(lost) == lesson_7_own_cell.FAR and "its key is still 12." in text
 
 
 def test_8_the_model_has_learnt_to_remember(pages):
     page = pages["lesson_8_characters"]
     text, (best, forgetful) = said(page), lesson_8_characters.least_losses()
     assert [shown(best), shown(forgetful)] == ["0.4904", "0.6059"]
+    dot = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    assert f"{shown(np.log(2))} + 4 · {shown(dot)}: {shown((np.log(2) + 4 * dot) / 6)} for each" in text
     before, after, shut = (
         float(re.search(pattern, text)[1]) for pattern in (r"fell from (\S+)", r"to (\S+), meas", r"loss is (\S+):")
     )
@@ -264,16 +286,10 @@ def test_8_the_model_has_learnt_to_remember(pages):
 
 def test_8_its_forget_gate_shuts_at_a_new_bracket_and_is_open_in_between(pages):
     maps = {one["name"]: one["map"] for one in pages["lesson_8_characters"].data["overTime"]["maps"]}
-    entry = pages["lesson_8_characters"].data["arrays"][maps["forget_gate"]]
-    gates = numbers(entry)
+    gates = numbers(pages["lesson_8_characters"].data, maps["forget_gate"])
     row = ("first", "second", "third").index(re.search(r"the (\w+) row", said(pages["lesson_8_characters"]))[1])
     text = lesson_8_characters.READ[:-1]
     again = [t for t in range(2, len(text)) if text[t - 1 : t + 1] == ".."]
     assert (gates[row, again] > 0.9).all() and (
         gates[row, [t for t in range(len(text)) if text[t] in "(["]] < 0.2
     ).all()
-
-
-def numbers(entry):
-    kind = "<f8" if entry.get("double") else "<f4"
-    return np.frombuffer(base64.b64decode(entry["data"]), kind).reshape(entry["shape"])

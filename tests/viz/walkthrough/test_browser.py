@@ -132,13 +132,13 @@ def test_next_goes_forward_through_time_then_to_the_loss_then_back(opened):
 
 def test_clicking_a_box_jumps_to_it_and_clicking_it_again_turns_it(opened, cell, input):
     page = opened(walkthrough(cell, input))
-    box = page.locator("g.box[aria-label^='next_c,']")
+    box = page.locator("g.box[aria-label^='next_c ']")
     box.click()
     assert heading(page) == ("next_c", "forward")
     assert box.get_attribute("aria-current") == "step"
     box.click()
     assert heading(page) == ("next_c", "backward")
-    page.locator("g.box[aria-label^='forget_gate,']").click()
+    page.locator("g.box[aria-label^='forget_gate ']").click()
     assert heading(page) == ("forget_gate", "backward")
 
 
@@ -175,9 +175,109 @@ def test_keys_for_time(opened):
     assert page.locator("#panel .phase").inner_text() == "forward · t = 3 ␣"
 
 
+def test_the_focus_goes_along_and_a_box_is_a_button(opened, cell, input):
+    page = opened(walkthrough(cell, input))
+    focused = "document.activeElement.getAttribute('aria-label')"
+    names = [" ".join(page.locator("g.box.now text").all_text_contents())]
+    page.locator("g.box.now").focus()
+    for _ in range(3):
+        assert page.evaluate(focused) == names[-1]
+        page.keyboard.press("ArrowRight")
+        names.append(" ".join(page.locator("g.box.now text").all_text_contents()))
+    assert len(set(names)) == 4
+    here = heading(page)[0]
+    page.keyboard.press("Enter")
+    assert heading(page) == (here, "backward")
+    page.keyboard.press("Space")
+    assert heading(page) == (here, "forward") and page.locator("#play").get_attribute("aria-label") == "Play"
+
+
+def test_the_focus_stays_in_the_panel(opened, cell, input):
+    page = opened(walkthrough(cell, input))
+    page.locator("#panel .link").first.focus()
+    page.keyboard.press("Enter")
+    assert heading(page)[0] == "i2h" == page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#panel') !== null")
+
+
+def test_each_time_line_has_its_own_keys(opened):
+    network, input = over_time()
+    page = opened(walkthrough(network, input), "#3,1")
+    told = page.locator("#panel .phase")
+    page.locator("#moments").focus()
+    for key, phase in {
+        "ArrowRight": "t = 2",
+        "ArrowUp": "t = 3",
+        "ArrowLeft": "t = 2",
+        "Home": "t = 0",
+        "End": "t = 3",
+    }.items():
+        page.keyboard.press(key)
+        assert told.inner_text() == f"forward · {phase}"
+    assert page.locator("#where").inner_text().startswith("t = 3, step 3 of")
+    page.locator("#track").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#track").get_attribute("aria-valuenow") == "2"
+    page.keyboard.press("End")
+    assert (
+        told.inner_text() == "backward · t = 3"
+        and page.locator("#track").get_attribute("aria-valuetext") == "backward: x"
+    )
+
+
+def test_a_column_over_time_is_chosen_by_keys(opened):
+    network, input = over_time()
+    page = opened(walkthrough(network, input))
+    page.locator("#time canvas").first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert heading(page) == ("next_c", "forward") and page.locator("#panel .phase").inner_text() == "forward · t = 2"
+
+
+def test_a_named_part_of_a_split_can_be_chosen(opened):
+    x = nn.Identity()().annotate(name="x")
+    first, second = nn.SplitTable(0)(x).annotate(name="pieces").split(2)
+    first.annotate(name="first"), second.annotate(name="second")
+    page = opened(walkthrough(GModule(x, nn.CMulTable()([first, second])), np.array([[1.0, 2.0], [3.0, 4.0]])))
+    page.locator("g.box[aria-label^='second ']").click()
+    assert heading(page) == ("second", "forward") and figures(page)["second"] == [[3, 4]]
+    assert page.locator("g.edge.flow.in").count() == page.locator("g.edge.flow.on").count() == 1
+    page.keyboard.press("b")
+    assert figures(page)["∂second"] == [[1, 2]] and page.locator(".equation").inner_text() == "∂pieces[1] = ∂second"
+
+
+def test_a_box_without_a_name_says_whom_it_serves(opened):
+    x = nn.Identity()().annotate(name="x")
+    gate = nn.Sigmoid()(nn.Linear(2, 2)(x)).annotate(name="gate")
+    page = opened(walkthrough(GModule(x, gate), np.ones((1, 2))), "#2")
+    assert heading(page)[0] == "Linear(2, 2)" and page.locator("#panel .module").inner_text() == "for gate"
+    assert page.locator("#where").inner_text() == "step 2 of 7: forward: Linear(2, 2) for gate"
+
+
+@pytest.mark.parametrize("width, steps, shown", [(1280, 12, 12), (390, 12, 12), (390, 40, 8), (390, 120, 6)])
+def test_steps_in_time_are_numbered_as_far_as_there_is_room(opened, width, steps, shown):
+    network, input = over_time(steps)
+    page = opened(walkthrough(network, input), size=(width, 800))
+    for row in ("#moments", ".moments"):
+        numbers = [text for text in page.locator(f"{row} > span").all_text_contents() if text]
+        assert len(numbers) == shown and numbers == [str(t) for t in range(0, steps, steps // shown)]
+
+
+def test_a_loss_at_the_last_step_alone_has_one_chart(opened):
+    network, input = over_time()
+    gradient = np.zeros((4, 1, 2))
+    page = opened(walkthrough(network, input))
+    assert page.locator(".chart").count() == 2 and page.locator("#time th[scope=col]").count() == 5
+    gradient[-1] = 1
+    page = opened(walkthrough(network, input, [gradient, None, None]))
+    assert page.locator(".chart").count() == 1 and page.locator("#time th[scope=col]").count() == 3
+    assert "Here the loss looks at the last step alone" in page.locator("#time").inner_text()
+
+
 def test_what_flows_has_a_direction(opened, cell, input):
     page = opened(walkthrough(cell, input))
-    page.locator("g.box[aria-label^='next_c,']").click()
+    page.locator("g.box[aria-label^='next_c ']").click()
     assert page.locator("g.edge.flow.in").count() == 2 and page.locator("g.edge.flow.on").count() == 2
     assert page.locator("g.edge.against").count() == 0
     page.keyboard.press("b")
@@ -218,9 +318,9 @@ def test_notes_show_at_their_steps_and_on_the_time_line(opened, cell, input):
     notes = {"next_c": "**Both**", ("backward", "next_h"): "back", "loss": "the `loss`"}
     page = opened(walkthrough(cell, input, notes=notes))
     assert page.locator(".mark.noted").count() == 4
-    page.locator("g.box[aria-label^='next_c,']").click()
+    page.locator("g.box[aria-label^='next_c ']").click()
     assert page.locator(".note strong").inner_text() == "Both"
-    page.locator("g.box[aria-label^='next_h,']").click()
+    page.locator("g.box[aria-label^='next_h ']").click()
     assert page.locator(".note").count() == 0
     page.keyboard.press("b")
     assert page.locator(".note").inner_text() == "back"
@@ -243,6 +343,12 @@ CONTRAST = """() => {
     const [a, b] = [light(parse(getComputedStyle(element).color).slice(0, 3)), light(back(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) found.push([element.className || element.tagName, element.textContent.slice(0, 30), ratio]);
+  }
+  for (const text of document.querySelectorAll('g.box text')) {
+    const shape = text.closest('g.box').querySelector('path, polygon, ellipse');
+    const [a, b] = [text, shape].map((element) => light(parse(getComputedStyle(element).fill).slice(0, 3)));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push(['box', text.textContent, ratio]);
   }
   return found;
 }"""
@@ -285,10 +391,12 @@ def test_nothing_sticks_out_of_the_window(opened, width):
 
 def test_a_large_model_is_small_enough_and_quick(opened):
     network = Recurrent(lstm.lstm(65, 128, 2))
-    steps = 20
+    steps = 50
     states = [np.zeros((1, 128))] * 4
     target = np.arange(1, steps + 1)[:, None]
     page = walkthrough(network, [np.arange(steps)[:, None], *states], criterion=nn.ClassNLLCriterion(), target=target)
+    assert page.data["arrays"][page.data["runs"][9]["outputs"][2]]["shape"] == [1, 512]
+    assert not any("blocks" in entry for entry in page.data["arrays"] if entry["shape"] == [1, 512])
     assert len(page.html.encode()) < 3_000_000
     shown = opened(page)
     elapsed = shown.evaluate(

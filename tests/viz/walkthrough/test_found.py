@@ -12,11 +12,21 @@ SMALL = ["--input-size", "3", "--rnn-size", "2"]
 
 FILE = """
 import numpy as np
-from nodegraph import GModule, nn
+from nodegraph import GModule, Recurrent, nn
 
 def net():
     x, h = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="h")
     return GModule([x, h], nn.CAddTable()([nn.Linear(4, 5)(x), h]).annotate(name="total"))
+
+def words():
+    i, h = nn.Identity()().annotate(name="i"), nn.Identity()().annotate(name="h")
+    return GModule([i, h], nn.CAddTable()([nn.LookupTable(7, 5)(i), h]))
+
+def recurrent():
+    return Recurrent(words(), feedback=[(0, 1)])
+
+def sequence():
+    return nn.Sequential(nn.OneHot(3), nn.Linear(3, 2))
 
 def ran():
     model = net()
@@ -63,6 +73,18 @@ def test_a_graph_from_a_file():
     assert data["arrays"][data["runs"][0]["outputs"][0]]["stats"][:2] == [7, 7]
 
 
+def test_what_takes_indices_gets_indices():
+    for function, shapes, most in (
+        ("words", ["(9,)", "(9,5)"], 6),
+        ("recurrent", ["(9,1)", "(1,5)"], 6),
+        ("sequence", ["(9,)"], 2),
+    ):
+        assert main(["walk", f"net.py:{function}", "--shapes", *shapes, "--out", "words.html"]) == 0
+        data = walked("words.html")
+        seen = [i for run in data["runs"] for i in data["arrays"][run["outputs"][0]]["whole"]]
+        assert len(set(seen)) > 1 and 0 <= min(seen) and max(seen) <= most
+
+
 def test_a_checkpoint_reads_text(capsys):
     small = ["--rnn-size", "4", "--num-layers", "1", "--seq-length", "5", "--batch-size", "2", "--sample-every", "0"]
     assert main(["train", "--data", "text.txt", *small, "--iterations", "1"]) == 0
@@ -82,7 +104,11 @@ def test_open_shows_it_in_the_browser(monkeypatch):
 
 
 def test_what_cannot_be_walked(capsys):
-    assert "shapes" in refused("net.py:net", capsys=capsys)
+    told = refused("net.py:net", capsys=capsys)
+    assert 'a shape for each of its 2 inputs (x, h), as in --shapes "(1, 3)" "(1, 3)"' in told
+    assert 'the shape of its input, as in --shapes "(1, 3)"' in refused("net.py:sequence", capsys=capsys)
+    given = ["--shapes", "(9,1)", "(1,5)", "--steps", "3"]
+    assert "as many steps as the shape of its first input says" in refused("net.py:recurrent", *given, capsys=capsys)
     assert "no vocabulary" in refused("lstm", *SMALL, "--text", "hi", capsys=capsys)
     assert "positive" in refused("lstm", *SMALL, "--steps", "0", capsys=capsys)
     assert "saved as .html" in refused("lstm-cell", *SMALL, "--out", "x.png", capsys=capsys)

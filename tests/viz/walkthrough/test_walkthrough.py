@@ -1,14 +1,14 @@
 """What a walkthrough holds, what it takes, and that it leaves the model alone."""
 
-import base64
 import html.parser
 import pickle
 import re
 
 import numpy as np
 import pytest
+from page_numbers import numbers
 
-from nodegraph import GModule, Recurrent, nn, seed, unroll
+from nodegraph import GModule, Recurrent, annotate_nodes, nn, seed, unroll
 from nodegraph import random as nodegraph_random
 from nodegraph.errors import ArgumentError, NodegraphError, ShapeError
 from nodegraph.models import gru, lstm, rnn, variants
@@ -47,7 +47,7 @@ MODELS = {
 def test_the_gradients_that_arrive_at_a_box_add_up_to_its_own(name):
     model, input = MODELS[name]
     page = walkthrough(model, input)
-    arrays, edges, runs = page.data["arrays"], page.data["edges"], page.data["runs"]
+    edges, runs = page.data["edges"], page.data["runs"]
     assert sum(map(len, (run["outputs"] for run in runs))) == len(runs) * len(page.data["boxes"])
     checked = 0
     for t, run in enumerate(runs):
@@ -57,16 +57,12 @@ def test_the_gradients_that_arrive_at_a_box_add_up_to_its_own(name):
                 if edge["tail"] == i and not edge["part"]:
                     later = runs[t + 1]["backward"][k] if t + 1 < len(runs) else edge.get("final")
                     arriving.append(later if edge.get("feedback") else run["backward"][k])
-            arriving = [array(arrays[one]) for one in arriving if isinstance(one, int)]
+            arriving = [numbers(page.data, one) for one in arriving if isinstance(one, int)]
             if isinstance(reference, int) and arriving:
                 rounding = 1e-3 * max(np.abs(one).max() for one in arriving)
-                assert np.allclose(sum(arriving), array(arrays[reference]), rtol=0, atol=rounding)
+                assert np.allclose(sum(arriving), numbers(page.data, reference), rtol=0, atol=rounding)
                 checked += 1
     assert checked >= len(runs)
-
-
-def array(entry):
-    return np.frombuffer(base64.b64decode(entry["data"]), "<f4").reshape(entry["shape"])
 
 
 def test_outputs_that_are_parts_of_a_table():
@@ -74,8 +70,8 @@ def test_outputs_that_are_parts_of_a_table():
     first, second = nn.SplitTable(0)(x).split(2)
     page = walkthrough(GModule(x, [second, first]), np.array([[1.0, 2.0], [3.0, 4.0]]), [None, np.array([5.0, 6.0])])
     values, gradients = page.data["runs"][0]["values"][-2:], page.data["runs"][0]["backward"][-2:]
-    assert [array(page.data["arrays"][value]).tolist() for value in values] == [[3, 4], [1, 2]]
-    assert gradients[0] is None and array(page.data["arrays"][gradients[1]]).tolist() == [5, 6]
+    assert [numbers(page.data, value).tolist() for value in values] == [[3, 4], [1, 2]]
+    assert gradients[0] is None and numbers(page.data, gradients[1]).tolist() == [5, 6]
 
 
 @pytest.mark.parametrize("compiled_cell", ["lstm", "rnn"])
@@ -136,7 +132,7 @@ def test_nothing_of_the_model_changes():
 def test_it_walks_what_the_next_forward_does():
     model = GModule((x := nn.Identity()()), nn.Dropout(0.5)(x).annotate(name="y"))
     page = walkthrough(model, np.ones((1, 8)))
-    output = array(page.data["arrays"][page.data["runs"][0]["outputs"][of(page, "y")]])
+    output = numbers(page.data, page.data["runs"][0]["outputs"][of(page, "y")])
     assert np.array_equal(output, model.forward(np.ones((1, 8))))
 
 
@@ -159,6 +155,44 @@ def test_over_time_the_criterion_takes_all_rows():
     page = walkthrough(network, input, criterion=criterion, target=target)
     rows = network.forward(input)[0].reshape(4, 4)
     assert page.data["loss"]["value"] == float(f"{criterion.forward(rows, target.ravel()):.4g}")
+
+
+def test_the_loss_is_told_as_a_formula_where_it_is_one():
+    model, output = lstm.create(3, 2), [np.ones((2, 2)), np.ones((2, 2))]
+    told = {
+        nn.MSECriterion(): "L = mean of (output − target)²",
+        nn.AbsCriterion(size_average=False): "L = Σ |output − target|",
+        nn.SmoothL1Criterion(): "L = SmoothL1Criterion(output, target)",
+    }
+    for criterion, equation in told.items():
+        assert loss_of(model, output, None, criterion, np.zeros((2, 2))).equation == equation
+    weighted = nn.ClassNLLCriterion(weights=np.ones(2))
+    assert loss_of(model, output, None, weighted, np.zeros(2, int)).equation == "L = ClassNLLCriterion(output, target)"
+
+
+# Parts of a split
+
+
+def test_parts_with_a_name_are_boxes_and_others_are_written_at_the_edges():
+    x = nn.Identity()()
+    first, second = nn.SplitTable(0)(x).split(2)
+    first.annotate(name="first")
+    page = walkthrough(GModule(x, nn.CAddTable()([first, second])), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    box = page.data["boxes"][of(page, "first")]
+    assert box["module"] == "part 0 of split(2)" and box["equation"] == "first = x[0]"
+    assert box["derivatives"] == ["∂x[0] = ∂first"] and box["about"].startswith("Takes one value of the table")
+    assert sorted(edge["part"] for edge in page.data["edges"]) == ["", "", "", "", "[1]"]
+    assert numbers(page.data, page.data["runs"][0]["outputs"][of(page, "first")]).tolist() == [1, 2]
+
+
+def test_gates_that_are_parts_of_a_split_are_shown_over_time():
+    x, prev_h = nn.Identity()(), nn.Identity()()
+    both = nn.Sigmoid()(nn.Reshape(2, 2)(nn.CAddTable()([nn.Linear(3, 4)(x), nn.Linear(2, 4)(prev_h)])))
+    keep_gate, new = nn.SplitTable(1)(both).split(2)
+    h = nn.CAddTable()([nn.CMulTable()([keep_gate, prev_h]), new])
+    annotate_nodes()
+    page = walkthrough(Recurrent(GModule([x, prev_h], h)), [RNG.normal(size=(4, 1, 3)), np.ones((1, 2))])
+    assert {"keep_gate", "new", "h"} == {one["name"] for one in page.data["overTime"]["maps"]}
 
 
 # Notes, labels, arguments
@@ -237,6 +271,11 @@ def test_derivatives_in_the_names_of_the_graph():
     assert Names(nn.CAddTable(), ["y", "dx"], "x").gradients == ["∂y = ∂x", "∂dx = ∂x"]
     assert Names(nn.Exp(), ["max"], "exp_y").gradients == ["∂max = ∂exp_y · exp_y"]
     assert Names(nn.CAddTable(), [None, "b"], None).equation == "y = x₀ + x₁"
+
+
+def test_a_module_that_is_no_graph_has_no_line_that_made_it():
+    page = walkthrough(nn.Sequential(nn.Linear(3, 2), nn.Tanh()), np.ones((1, 3)))
+    assert page.data["title"] == "A walk through a Sequential" and not any("line" in box for box in page.data["boxes"])
 
 
 def test_every_module_of_a_cell_is_told_in_a_sentence():

@@ -4,6 +4,9 @@ const boxElements = data.boxes.map((box) => find(box.id));
 const edgeElements = data.edges.map((edge) => edge.ids.map(find));
 const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
 
+// The least scale at which a picture is still easy to read.
+const LEAST = 0.85;
+
 const diagram = { scale: 1, jump: null };
 
 function startDiagram(jump) {
@@ -15,23 +18,22 @@ function startDiagram(jump) {
   picture.setAttribute('role', 'group');
   picture.setAttribute('aria-label', 'The graph: choose a box to go to its step');
   boxElements.forEach((element, i) => {
-    const box = data.boxes[i];
-    element.classList.add('box', box.kind);
+    element.classList.add('box', data.boxes[i].kind);
     element.setAttribute('role', 'button');
-    element.setAttribute(
-      'aria-label',
-      box.module && box.module !== box.title ? `${box.title}, ${box.module}` : box.title,
-    );
+    element.setAttribute('aria-label', element.textContent.trim().replace(/\s+/g, ' '));
     element.addEventListener('click', () => jump(i));
     element.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') jump(i);
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      jump(i);
     });
   });
   edgeElements.flat().forEach((element) => element && element.classList.add('edge'));
   find('in').addEventListener('click', () => zoom(diagram.scale * 1.2));
   find('out').addEventListener('click', () => zoom(diagram.scale / 1.2));
   find('fit').addEventListener('click', () => zoom(fitting(true)));
-  zoom(Math.max(0.95, Math.min(1.25, fitting(false))));
+  const wide = fitting(false);
+  zoom(wide < LEAST ? 1 : Math.min(1.25, wide));
 }
 
 // The scale at which the picture is as wide as its view, or lies in it as a whole.
@@ -51,11 +53,13 @@ function zoom(scale) {
   if (now) centre([now], 'instant');
 }
 
-// Bring boxes to the middle of the view, without moving the page.
+// Bring boxes, or the last one where they lie too far apart, to the middle of the view, without moving the page.
 function centre(elements, behavior) {
   const view = find('view');
   const outer = view.getBoundingClientRect();
-  const boxes = elements.map((element) => element.getBoundingClientRect());
+  let boxes = elements.map((element) => element.getBoundingClientRect());
+  const [left, right] = [Math.min(...boxes.map((box) => box.left)), Math.max(...boxes.map((box) => box.right))];
+  if (right - left > outer.width) boxes = boxes.slice(-1);
   const x = (Math.min(...boxes.map((box) => box.left)) + Math.max(...boxes.map((box) => box.right))) / 2;
   const y = (Math.min(...boxes.map((box) => box.top)) + Math.max(...boxes.map((box) => box.bottom))) / 2;
   view.scrollTo({
@@ -75,6 +79,7 @@ function showInDiagram(step, state, t) {
     if (!flow) return;
     near.add(data.edges[i].tail).add(data.edges[i].head);
   });
+  const focused = boxElements.includes(document.activeElement);
   boxElements.forEach((element, i) => {
     const now = lit.includes(i);
     element.classList.toggle('now', now);
@@ -92,6 +97,7 @@ function showInDiagram(step, state, t) {
       if (flows[i]) piece.classList.add('flow', ...flows[i]);
     }
   });
+  if (focused) boxElements[lit[0]].focus({ preventScroll: true });
   find('picture').setAttribute('class', step.phase);
   centre(
     lit.map((i) => boxElements[i]),

@@ -41,7 +41,7 @@ function valueFigure(reference, name, where, open) {
     return el('figure', { class: 'value table' }, head, parts);
   }
   const entry = data.arrays[reference];
-  if (!entry.data) return el('figure', { class: 'value' }, head, el('p', { class: 'quiet' }, 'It is empty.'));
+  if (!sizeOf(entry)) return el('figure', { class: 'value' }, head, el('p', { class: 'quiet' }, 'It is empty.'));
   const layout = layoutOf(entry);
   const printed = !layout.blocks && layout.size <= PRINTED && (layout.single ? layout.size <= 24 : layout.columns <= 6);
   const body = printed ? printedCells(layout, entry) : canvasMap(layout, name);
@@ -57,9 +57,8 @@ function printedCells(layout, entry) {
     cell.style.color = inkOn(back);
     return cell;
   });
-  const grid = el('div', { class: layout.single ? 'cells single' : 'cells' }, cells);
-  if (!layout.single) grid.style.gridTemplateColumns = `repeat(${layout.columns}, minmax(0, calc(10ch + 10px)))`;
-  return grid;
+  const kind = layout.single ? 'cells single' : 'cells matrix';
+  return el('div', { class: kind, style: `--columns: ${layout.columns}` }, cells);
 }
 
 function summaryLine(layout, entry, printed) {
@@ -112,6 +111,7 @@ function canvasMap(layout, name, options = {}) {
   canvas.addEventListener('pointerleave', leave);
   canvas.addEventListener('blur', leave);
   canvas.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && options.onpick && state.cursor != null) options.onpick(state.cursor % columns);
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
     if (!step || event.shiftKey) return;
     event.preventDefault();

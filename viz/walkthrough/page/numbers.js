@@ -1,15 +1,27 @@
-// The numbers of the run, as Python wrote them: rounded to what is shown, in base64, each array once.
+// The numbers of the run, as Python wrote them: rounded to what is shown, in base64, each stretch of them once.
 
 const data = JSON.parse(find('data').textContent);
+const packed = atob(data.numbers);
 const DIGITS = 4;
 
 function decoded(entry) {
   if (!entry.numbers) {
-    const text = atob(entry.data);
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    entry.numbers = entry.double ? new Float64Array(bytes.buffer) : new Float32Array(bytes.buffer);
+    const length = entry.blocks ? 3 * entry.blocks[0] * entry.blocks[1] : sizeOf(entry);
+    entry.numbers = entry.whole || Float64Array.from({ length }, (_, i) => numberAt(entry.at + i));
   }
   return entry.numbers;
+}
+
+// A number of four digits is three bytes, the lowest first; what is none has digits of -10000.
+function numberAt(place) {
+  const [low, middle, high] = [0, 1, 2].map((k) => packed.charCodeAt(3 * place + k));
+  const code = low + 256 * middle + 65536 * high;
+  const [digits, exponent] = [(code % 20001) - 10000, Math.floor(code / 20001)];
+  return digits === -10000 ? [NaN, Infinity, -Infinity][exponent] : Number(`${digits}e${exponent - 327}`);
+}
+
+function sizeOf(entry) {
+  return entry.shape.reduce((a, b) => a * b, 1);
 }
 
 // A number to four significant digits, without zeros that say nothing.
@@ -43,7 +55,7 @@ function describedShape(reference) {
 // An array seen as a matrix: rows, columns, and what to say of cell i. A single row is broken into several.
 function layoutOf(entry) {
   const shape = entry.shape;
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(entry);
   const numbers = decoded(entry);
   if (entry.blocks) return blockLayout(entry, numbers, size);
   const long = shape.length ? shape[shape.length - 1] : 1;

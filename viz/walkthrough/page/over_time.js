@@ -6,7 +6,6 @@ function startOverTime(go) {
   const { maps, norms } = data.overTime;
   const section = find('time');
   section.hidden = false;
-  document.body.classList.toggle('numbered', !data.labels && data.runs.length > 10);
   section.style.setProperty('--width', 1 / data.runs.length);
   section.append(el('h2', {}, 'Over time'));
   if (maps.length) {
@@ -32,13 +31,12 @@ function startOverTime(go) {
 }
 
 function labelLane() {
-  const names = data.runs.map((_, t) => el('span', {}, data.labels ? quoted(data.labels[t]) : String(t)));
-  return el(
+  const row = el(
     'div',
-    { class: 'lane labels', 'aria-hidden': 'true' },
-    el('span', { class: 'lane-name' }, 't'),
-    el('div', { class: 'lane-map' }, names),
+    { class: 'lane-map moments' },
+    data.runs.map(() => el('span')),
   );
+  return el('div', { class: 'lane labels', 'aria-hidden': 'true' }, el('span', { class: 'lane-name' }, 't'), row);
 }
 
 function lane(map, go) {
@@ -83,28 +81,33 @@ function showOverTime(t) {
 // How large the gradients of the states are at each step: from the last step's loss alone, and from all steps'.
 function normCharts(norms, go) {
   const all = (name) => norms.map((norm) => ({ name: norm.name, values: norm[name].map(Number) }));
+  const same = norms.every((norm) => norm.last.every((size, t) => size === norm.all[t]));
+  const zeros = norms.some((norm) => [...norm.last, ...norm.all].includes(0));
   return [
     el('h3', {}, 'How far back does the error reach?'),
     el(
       'p',
       { class: 'about' },
       'The size of the gradient at each step in time, on a scale of powers of ten. ',
-      'A line that falls steeply to the left is a gradient that vanishes; one that stays level is carried.',
+      'A line that falls steeply to the left is a gradient that vanishes; one that stays level is carried. ',
+      same ? 'Here the loss looks at the last step alone. ' : '',
+      zeros ? 'A gradient of zero has no place on such a scale, and is left out.' : '',
     ),
     el(
       'div',
       { class: 'charts' },
       chart('From the last step alone', all('last'), go),
-      chart('From all steps', all('all'), go),
+      same ? null : chart('From all steps', all('all'), go),
     ),
-    normTable(norms),
+    normTable(norms, same),
   ];
 }
 
-const CHART = { width: 460, height: 230, left: 46, right: 96, top: 14, bottom: 26 };
+const CHART = { height: 230, left: 46, right: 96, top: 14, bottom: 26 };
 
 function chart(title, lines, go) {
-  const { width, height, left, right, top, bottom } = CHART;
+  const { height, left, right, top, bottom } = CHART;
+  const width = Math.min(460, find('time').clientWidth - 26);
   const sizes = lines.flatMap((line) => line.values).filter((value) => value > 0 && Number.isFinite(value));
   if (!sizes.length)
     return el(
@@ -156,25 +159,24 @@ function chart(title, lines, go) {
         }),
       );
     }
-    const [endX, endY] = points[points.length - 1];
-    let labelY = endY + 4;
-    while (taken.some((other) => Math.abs(other - labelY) < 13)) labelY += 13;
+    let labelY = Math.round(points[points.length - 1][1]) + 4;
+    while (taken.some((other) => Math.abs(other - labelY) < 13)) labelY += 1;
     taken.push(labelY);
-    drawing.append(svg('text', { class: `curve-name c${k % 4}`, x: endX + 9, y: labelY }, line.name));
+    drawing.append(svg('text', { class: `curve-name c${k % 4}`, x: x(steps - 1) + 9, y: labelY }, line.name));
   });
-  for (const t of [0, steps - 1])
+  for (const t of new Set([0, steps - 1]))
     drawing.append(svg('text', { class: 'tick', x: x(t), y: height - 8, 'text-anchor': 'middle' }, `t = ${t}`));
   return el('figure', { class: 'chart' }, el('figcaption', {}, title), drawing);
 }
 
-function normTable(norms) {
+function normTable(norms, same) {
   const head = el(
     'tr',
     {},
     el('th', { scope: 'col' }, 't'),
     norms.flatMap((norm) => [
-      el('th', { scope: 'col' }, `∂${norm.name}, last`),
-      el('th', { scope: 'col' }, `∂${norm.name}, all`),
+      el('th', { scope: 'col' }, `∂${norm.name}${same ? '' : ', last step'}`),
+      same ? null : el('th', { scope: 'col' }, `∂${norm.name}, all steps`),
     ]),
   );
   const rows = data.runs.map((_, t) =>
@@ -182,10 +184,13 @@ function normTable(norms) {
       'tr',
       {},
       el('th', { scope: 'row' }, String(t)),
-      norms.flatMap((norm) => [el('td', {}, shown(Number(norm.last[t]))), el('td', {}, shown(Number(norm.all[t])))]),
+      norms.flatMap((norm) => [
+        el('td', {}, shown(Number(norm.last[t]))),
+        same ? null : el('td', {}, shown(Number(norm.all[t]))),
+      ]),
     ),
   );
   return folding('norms', 'The numbers', [
-    el('div', { class: 'scroll' }, el('table', {}, el('thead', {}, head), el('tbody', {}, rows))),
+    el('div', { class: 'scroll', tabindex: 0 }, el('table', {}, el('thead', {}, head), el('tbody', {}, rows))),
   ]);
 }

@@ -4,15 +4,17 @@ const opened = {};
 
 function showInPanel(step, t, go) {
   const panel = find('panel');
+  const focused = panel.contains(document.activeElement);
   panel.className = step.phase;
   panel.replaceChildren(...(step.phase === 'loss' ? lossPanel(t, go) : boxPanel(step, t, go)));
   drawMaps(panel);
+  if (focused) panel.querySelector('h2').focus({ preventScroll: true });
 }
 
 function heading(step, t, title) {
   const own = step.phase !== 'loss' && data.boxes[step.box].step;
   const when = data.runs.length > 1 ? ` · ${timeName(t)}` : Number.isInteger(own) ? ` · step ${own}` : '';
-  return [el('p', { class: 'phase' }, `${step.phase}${when}`), el('h2', {}, title)];
+  return [el('p', { class: 'phase' }, `${step.phase}${when}`), el('h2', { tabindex: -1 }, title)];
 }
 
 function timeName(t) {
@@ -33,7 +35,7 @@ function boxPanel(step, t, go) {
     el(
       'p',
       { class: 'module' },
-      box.module !== box.title ? box.module : '',
+      box.module !== box.title ? box.module : servedBy(step.box).trim(),
       box.kind === 'input' ? box.note : '',
       box.tag ? ` weights ${box.tag}` : '',
     ),

@@ -106,7 +106,7 @@ function byHand(direction) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select')) return;
   const { key, shiftKey } = event;
-  const inside = event.target.closest('button, summary, a');
+  const inside = event.target.closest('button, summary, a, [role=button]');
   const keys = {
     ArrowRight: () => (shiftKey ? inTime(1) : byHand(1)),
     ArrowLeft: () => (shiftKey ? inTime(-1) : byHand(-1)),
@@ -175,7 +175,7 @@ function follow(hash) {
 
 // The picture takes the room between the heading and the time line, or where that is little, the whole window's.
 function fitView() {
-  const whole = window.innerHeight - find('bar').offsetHeight - 32;
+  const whole = window.innerHeight - find('bar').offsetHeight - document.querySelector('.zoom').offsetHeight - 32;
   const rest = whole - document.querySelector('header').offsetHeight;
   document.documentElement.style.setProperty('--view', `${rest > whole * 0.6 ? rest : Math.max(380, whole)}px`);
 }
@@ -212,15 +212,14 @@ function start() {
   find('conclusion').append(...proseOf(data.conclusion));
   find('introduction').after(hint());
   startTimeline(steps, {
-    back: () => byHand(-1),
-    next: () => byHand(1),
     play,
-    step: (i) => atOnce(i, i === lossStep ? lastTime : walk.t),
-    time: (t) => atOnce(walk.step, t),
+    track: { choose: (i) => atOnce(i, i === lossStep ? lastTime : walk.t), move: byHand },
+    moments: { choose: (t) => atOnce(walk.step, t), move: inTime },
   });
   fitView();
   startDiagram(jump);
   if (data.overTime) startOverTime(go);
+  tellMoments();
   showPlace(location.hash);
   window.addEventListener('hashchange', () => follow(location.hash));
   document.addEventListener('keydown', onKey);
@@ -232,6 +231,7 @@ function start() {
   });
   window.addEventListener('resize', () => {
     fitView();
+    tellMoments();
     drawMaps(document);
   });
 }
