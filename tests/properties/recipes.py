@@ -289,8 +289,8 @@ def parallel(shape, g: Growth):
 
 
 def sequential(module, g: Growth):
-    after = [g.choice(nn.Identity, nn.SoftSign)() for _ in range(g.integer(0, 2))]
-    return nn.Sequential(module, *after)
+    after = [g.choice(nn.Identity, nn.JustTable)() for _ in range(g.integer(0, 2))]
+    return nn.Sequential(nn.Identity(), module, *after)
 
 
 def graph(g: Growth):
