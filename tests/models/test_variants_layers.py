@@ -136,7 +136,7 @@ def test_highway():
     t, h = layer.node("W_t").module, layer.node("W_h").module
     open_ = sigmoid(x @ t.weight.T + t.bias)
     expected = open_ * np.tanh(x @ h.weight.T + h.bias) + (1 - open_) * x
-    np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-12)
+    np.testing.assert_allclose(layer.forward(x), expected, rtol=1e-12, atol=1e-12)
     check_gradients(layer, x)
     check_gradients(highway(3), x)
     ys = Recurrent(layer).forward(normal((5, 4, 3)))
@@ -150,8 +150,8 @@ def test_dot_product_attention():
     layer, q, m = dot_product_attention(3), normal((4, 3)), normal((4, 6, 3))
     kept, read = layer.forward([q, m])
     a = softmax(np.einsum("bsi,bi->bs", m, q) / np.sqrt(3))
-    np.testing.assert_allclose(read, np.einsum("bs,bsi->bi", a, m), rtol=1e-12)
-    np.testing.assert_allclose(layer.tape["attention"].output, a, rtol=1e-12)
+    np.testing.assert_allclose(read, np.einsum("bs,bsi->bi", a, m), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(layer.tape["attention"].output, a, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(kept, m)
     check_gradients(layer, [q, m])
 
@@ -164,7 +164,7 @@ def test_additive_attention(slots):
         [[(v @ np.tanh(W.weight @ q[b] + W.bias + U @ m[b, s])).item() for s in range(slots)] for b in range(4)]
     )
     kept, read = layer.forward([q, m])
-    np.testing.assert_allclose(read, np.einsum("bs,bsi->bi", softmax(scores), m), rtol=1e-12)
+    np.testing.assert_allclose(read, np.einsum("bs,bsi->bi", softmax(scores), m), rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(kept, m)
     check_gradients(layer, [q, m])
 
@@ -215,7 +215,7 @@ def test_tree_lstm_equations(children):
     x, states = normal((4, 3)), normal((children, 2, 4, 2))
     expected = tree_lstm(cell, x, *states)
     for ours, theirs in zip(cell.forward([x, *states.reshape(-1, 4, 2)]), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     check_gradients(cell, [x, *states.reshape(-1, 4, 2)])
 
 
@@ -231,7 +231,7 @@ def test_tree_lstm_over_a_tree():
     leaves = [tree_lstm(cell, x, nobody, nobody) for x in xs[:3]]
     expected = tree_lstm(cell, xs[4], tree_lstm(cell, xs[3], *leaves[:2]), leaves[2])
     for ours, theirs in zip(tree.forward([*xs, zeros]), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     check_gradients(tree, [*xs, zeros])
 
 
@@ -242,13 +242,13 @@ def test_a_tree_of_single_children_is_an_lstm_over_time():
             lstm.node(f"{kind}_{other}").module.share(cell.node(f"{kind}_{gate}").module, "weight", "bias")
     input = [normal((5, 4, 3)), normal((4, 2)), normal((4, 2))]
     for ours, theirs in zip(Recurrent(cell).forward(input), Recurrent(lstm).forward(input), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_the_children_of_a_tree_have_no_order():
     cell, x, (one, other) = child_sum_tree_lstm(3, 2), normal((4, 3)), normal((2, 2, 4, 2))
     for a, b in zip(cell.forward([x, *one, *other]), cell.forward([x, *other, *one])):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 def test_a_tree_needs_children():
