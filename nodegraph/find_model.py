@@ -114,8 +114,12 @@ def _named(name: str, given: dict[str, int]) -> FoundModel:
 def _checkpoint(path: pathlib.Path) -> FoundModel:
     if path.suffix == ".t7":
         model = load(path)
-        if isinstance(model, Module):
-            return FoundModel(path.stem, model)
+        networks = networks_in(model)
+        if len(networks) == 1:
+            return FoundModel(path.stem, next(iter(networks.values())))
+        if networks:
+            places = ", ".join(list(networks)[:10])
+            raise ArgumentError(f"{path} holds {len(networks)} networks: take one, of {places}, from nodegraph.load")
         if not isinstance(model, CharacterModel):
             raise ArgumentError(f"{path} holds no network; {WAYS}")
     else:
@@ -126,6 +130,27 @@ def _checkpoint(path: pathlib.Path) -> FoundModel:
     options = model.options
     shapes = _character_shapes(model.states_per_layer * options.num_layers, options.rnn_size)
     return FoundModel(path.stem, model.network, shapes, len(model.vocabulary), model.vocabulary)
+
+
+def networks_in(value: Any) -> dict[str, Module]:
+    """The networks in a value as `load` gives it, such as a table with options and losses beside one, by their places.
+
+    >>> from nodegraph import nn
+    >>> networks_in({"epoch": 3, "nets": [nn.Tanh(), nn.MSECriterion()]})
+    {"['nets'][0]": Tanh()}
+    """
+    found, seen, pending = {}, set(), [("", value)]
+    while pending:
+        place, value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Module):
+            found[place] = value
+        elif isinstance(value, (dict, list)):
+            entries = value.items() if isinstance(value, dict) else enumerate(value)
+            pending += reversed([(f"{place}[{key!r}]", part) for key, part in entries])
+    return found
 
 
 def _character_shapes(states: int, rnn_size: int) -> list[tuple[int, ...]]:

@@ -45,5 +45,13 @@ def test_the_tolerance_is_relative_to_the_largest_gradient():
     assert 1e-6 < check_gradients(module, np.ones((1, 2)), tolerance=1e-4) < 2e-5
 
 
+def test_errors_of_gradients_below_one_are_not_magnified():
+    module = Wrong(of_input=1.001)
+    module.weight[...] = 0.01
+    weighting = np.random.default_rng(0).standard_normal()
+    found = check_gradients(module, np.ones((1, 2)), tolerance=1)
+    np.testing.assert_allclose(found, 0.001 * 0.01 * abs(weighting), rtol=1e-3)
+
+
 def test_indices_are_left_out():
     assert check_gradients(nn.LookupTable(4, 3), np.array([[0, 3]])) < 1e-6

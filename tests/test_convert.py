@@ -1,6 +1,7 @@
 """convert, and the command: models from one file format to another."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import nodegraph
 from nodegraph import cli, nn
 from nodegraph.convert import convert
 from nodegraph.errors import ArgumentError, CheckpointError, ExportError, NodegraphError
-from nodegraph.io import checkpoint
+from nodegraph.io import checkpoint, t7
 from nodegraph.models.char_rnn import formats
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.sampling import sample
@@ -69,9 +70,20 @@ def test_every_kind_keeps_all_numbers(tmp_path, kind, characters):
     for path in paths:
         loaded = CharacterModel.load(path)[0]
         assert loaded.vocabulary.characters == model.vocabulary.characters
-        assert loaded.options == model.options
+        kept = model.options if path.suffix != ".t7" else replace(model.options, dtype="float64")
+        assert loaded.options == kept
         for name, array in checkpoint.state_of(model.network).items():
             np.testing.assert_array_equal(checkpoint.state_of(loaded.network)[name], array)
+
+
+def test_a_checkpoint_for_char_rnn_is_in_double_precision(tmp_path):
+    """Without a GPU its sample.lua gives the network states of that type, whatever the network's own is."""
+    model = small_model("lstm")
+    record = t7.read(formats.save(model, tmp_path / "model.t7"))["protos"]["rnn"]
+    assert model.network.parameters()[0][0].dtype == np.float32
+    modules = record.fields["modules"]
+    assert {module.fields["_type"] for module in modules} == {"torch.DoubleTensor"}
+    assert {module.fields["weight"].dtype for module in modules if "weight" in module.fields} == {np.dtype(float)}
 
 
 def around(model, kind):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from nodegraph import GModule, nn
+from nodegraph import GModule, nn, save
 from nodegraph.errors import ArgumentError, CheckpointError, NodegraphError
 from nodegraph.find_model import CELLS, NAMES, find_model
 from nodegraph.models.char_rnn.options import Options
@@ -155,6 +155,13 @@ def test_whatever_leads_to_no_model_is_said_in_one_line(folder, text, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["stops = 1\nraise KeyboardInterrupt\n", "def make():\n    raise KeyboardInterrupt\n"])
+def test_an_interrupt_in_the_users_file_is_one(folder, text):
+    (folder / "interrupted.py").write_text(text)
+    with pytest.raises(KeyboardInterrupt):
+        find_model("interrupted.py:make")
+
+
 def test_a_file_that_is_no_checkpoint(folder):
     with pytest.raises(CheckpointError, match="text.txt is not a checkpoint.*file.py:function"):
         find_model("text.txt")
@@ -176,3 +183,13 @@ def test_a_t7_file_is_its_network():
     assert isinstance(found.module, GModule) and found.name == "tutorial_lstm"
     with pytest.raises(ArgumentError, match="holds no network"):
         find_model(str(next(folder.rglob("false.t7"))))
+
+
+def test_a_t7_file_with_one_network_beside_other_things_is_that_network(tmp_path):
+    network = nn.Linear(3, 2)
+    value = {"model": network, "criterion": nn.MSECriterion(), "best": {"model": network}, "losses": [1]}
+    save(value, tmp_path / "a.t7")
+    assert isinstance(find_model(str(tmp_path / "a.t7")).module, nn.Linear)
+    save({"generator": nn.Tanh(), "others": [nn.Exp(), nn.Abs()]}, tmp_path / "b.t7")
+    with pytest.raises(ArgumentError, match=r"holds 3 networks: take one, of \['generator'\], \['others'\]\[0\]"):
+        find_model(str(tmp_path / "b.t7"))

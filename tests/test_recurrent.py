@@ -209,6 +209,21 @@ def test_the_tape_shows_every_node_over_time():
         net.tape["nobody"]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_tape_has_gradients_of_zero_where_only_some_steps_have_one_and_none_where_no_step_has(compiled):
+    block = nn.Identity()()
+    x, before = nn.Identity()(), nn.Identity()()
+    mixed = GModule(block, nn.BatchNormalization(3)(block))(x).annotate(name="mixed")
+    cell = GModule([x, before], [mixed, nn.CAddTable()([before, x])])
+    net, input = Recurrent(cell, compiled=compiled), [normal(4, 5, 3), normal(5, 3)]
+    ys, last = net.forward(input)
+    assert net.tape["mixed"].grad_output is None
+    net.backward(input, [None, last])
+    grad_output = net.tape["mixed"].grad_output
+    np.testing.assert_array_equal(grad_output[-1], last)
+    assert grad_output.shape == (4, 5, 3) and not grad_output[:-1].any()
+
+
 def test_output_shape():
     net = Recurrent(lstm.create(3, 2))
     assert net.output_shape([(5, 4, 3), (4, 2), (4, 2)]) == [(5, 4, 2), (4, 2), (4, 2)]
@@ -299,9 +314,11 @@ def test_too_few_outputs_for_the_states():
 
 
 def test_unrolled_nodes_are_called_as_in_the_cell_and_stand_where_it_was_wired():
-    x, h = nn.Identity()(), nn.Identity()()
+    x, h = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="h")
     total = nn.CAddTable()([x, h]).annotate(name="total", description="what came so far")
-    last = unroll(GModule([x, h], total), 3).node("total 2")
+    network = unroll(GModule([x, h], total), 3)
+    assert [node.name for node in network.inputs] == ["x", "h"]
+    last = network.node("total 2")
     assert last.place == total.place and last.module is total.module
     assert last.annotations == {"name": "total 2", "description": "what came so far", "step": 2}
     assert total.annotations == {"name": "total", "description": "what came so far"}

@@ -196,6 +196,14 @@ def test_an_all_true_mask_changes_nothing():
             np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
 
 
+def test_no_gradient_of_the_sequences_or_of_the_final_states():
+    rnn, input = Recurrent(elman(), masked=True), [normal(4, 2, 3), np.array([4, 2])]
+    ys, end = rnn.forward(input)
+    for left_out, zero in [([None, end], [np.zeros_like(ys), end]), ([ys, None], [ys, np.zeros_like(end)])]:
+        for a, b in zip(rnn.backward(input, left_out), rnn.backward(input, zero)):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_gradients():
     check_gradients(Recurrent(lstm.create(3, 2), masked=True), [normal(4, 3, 3), *normal(2, 3, 2), np.array([4, 0, 2])])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodegraph import GModule, Recurrent, check_gradients, nn
+from nodegraph import GModule, Recurrent, check_gradients, nest, nn
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.models import gru, lstm, rnn
 from nodegraph.models.variants import CELLS, dot_product_attention, stacked
@@ -44,10 +44,11 @@ def test_batch_first_is_the_same_with_two_axes_exchanged(masked, given):
     check_gradients(batch_first, ours)
 
 
-def test_batch_first_of_outputs_that_are_tables():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_batch_first_of_outputs_that_are_tables(compiled):
     x, h = nn.Identity()(), nn.Identity()()
     new = nn.Tanh()(nn.CAddTable()([x, h]))
-    net = Recurrent(GModule([x, h], [new, nn.Identity()([new, nn.Sum(1)(x)])]), batch_first=True)
+    net = Recurrent(GModule([x, h], [new, nn.Identity()([new, nn.Sum(1)(x)])]), compiled=compiled, batch_first=True)
     ys, _ = net.forward(normal(4, 5, 3))
     assert [y.shape for y in ys] == [(4, 5, 3), (4, 5)]
     assert net.output_shape((4, 5, 3))[0] == [(4, 5, 3), (4, 5)]
@@ -119,6 +120,28 @@ def test_a_state_whose_shape_nothing_tells_is_named():
         Recurrent(dot_product_attention(3)).forward(normal(5, 2, 3))
     with pytest.raises(ShapeError, match="expected a table of 3"):
         Recurrent(lstm.create(3, 2)).forward([normal(5, 2, 3)] * 2)
+
+
+def test_a_state_that_is_a_table_or_beside_one_is_to_be_given():
+    x, pair = nn.Identity()(), nn.Identity()()
+    a, b = pair.split(2)
+    of_pair = Recurrent(GModule([x, pair], nest([nn.CAddTable()([x, a]), nn.CAddTable()([x, b])])))
+    with pytest.raises(ShapeError, match="does not tell the shape of Identity at"):
+        of_pair.forward(normal(5, 2, 3))
+    x, h = nn.Identity()(), nn.Identity()().annotate(name="h")
+    both = nn.FlattenTable()([h, nest([x, x])])
+    beside = Recurrent(GModule([x, h], [h, nn.JoinTable(1)(both)]))
+    with pytest.raises(ShapeError, match="does not tell the shape of `h`"):
+        beside.forward(normal(5, 2, 3))
+    assert beside.forward([normal(5, 2, 3), normal(2, 4)])[0].shape == (5, 2, 10)
+
+
+def test_numbers_tell_no_batch():
+    x, y, h = nn.Identity()(), nn.Identity()(), nn.Identity()().annotate(name="h")
+    net = Recurrent(GModule([x, y, h], nn.CAddTable()([nn.Mul()(x), nn.Sum(0)(y), h])), [(0, 2)])
+    with pytest.raises(ShapeError, match="does not tell the shape of `h`"):
+        net.forward([normal(5), normal(5, 2)])
+    assert net.forward([normal(5), normal(5, 2), np.zeros(())])[0].shape == (5,)
 
 
 def test_a_wrong_size_of_the_input_is_blamed_on_the_input():

@@ -46,6 +46,7 @@ def test_sequences_of_rows_and_time_first():
     np.testing.assert_array_equal(turned, padded.swapaxes(0, 1))
     mask = sequence_mask(sequence_lengths(sequences), padding="post", time_first=True)
     np.testing.assert_array_equal(mask, ~np.isnan(turned[..., 0]))
+    assert pad_sequences([[], [[1, 2]]]).tolist() == [[[0, 0]], [[1, 2]]]
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,11 @@ def test_the_type_is_that_of_the_elements_unless_it_is_given(sequences, argument
 def test_a_generator_and_no_sequences_at_all():
     np.testing.assert_array_equal(pad_sequences(range(1, n) for n in (2, 3)), [[0, 1], [1, 2]])
     assert pad_sequences([]).shape == (0, 0) and sequence_mask([]).shape == (0, 0)
+    assert sequence_lengths([]).shape == (0,) and sequence_lengths([]).dtype == sequence_lengths([[1]]).dtype == np.intp
 
 
 @pytest.mark.parametrize(
-    "sequences", [[1, 2], ["ab"], [[[1, 2], [3]]], [[1], [[1, 2]]], [np.ones((1, 2)), np.ones((1, 3))]]
+    "sequences", [[1, 2], ["ab"], [["a", "b"]], [[[1, 2], [3]]], [[1], [[1, 2]]], [np.ones((1, 2)), np.ones((1, 3))]]
 )
 def test_sequences_that_do_not_fit_together(sequences):
     with pytest.raises(DataError, match="sequence [01]"):
@@ -90,7 +92,10 @@ def test_senseless_arguments(arguments):
 
 
 def test_senseless_lengths():
-    with pytest.raises(ArgumentError, match="lengths must be"):
-        sequence_mask([1.5])
+    for lengths in ([1.5], 3, np.ones((2, 2), int)):
+        with pytest.raises(ArgumentError, match="lengths must be"):
+            sequence_mask(lengths)
+    with pytest.raises(ArgumentError, match='padding must be "pre" or "post", got'):
+        sequence_mask([1], padding="left")
     with pytest.raises(InputError, match="up to 2, found 3"):
         sequence_mask([1, 3], steps=2)

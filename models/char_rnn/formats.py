@@ -34,7 +34,8 @@ def save(
     `losses` and `data` are those beside the model in the checkpoint that it comes from.
 
      - .safetensors: a checkpoint, to sample from and for `train --init-from`; the optimiser's state is not in it.
-     - .t7: a checkpoint of char-rnn's, for its sample.lua, of the models that char-rnn has.
+     - .t7: a checkpoint of char-rnn's, for its sample.lua, of the models that char-rnn has; in double precision, which
+       is the only one that sample.lua takes without a GPU.
      - .onnx: the network over time, steps and batch open; vocabulary and options are metadata, in JSON.
      - .pt: a dictionary for `torch.load`: `state_dict`, that of `to_torch` of the network, `options`, `vocabulary`.
 
@@ -68,7 +69,7 @@ def _char_rnn_table(model: CharacterModel, losses: np.ndarray, data: dict[str, A
         raise ExportError(f"char-rnn has the models {', '.join(CHAR_RNN_MODELS)}, and so no checkpoint of a {kind}")
     options = {name: value for name, value in asdict(model.options).items() if name != "dtype"}
     return {
-        "protos": {"rnn": model.network, "criterion": nn.ClassNLLCriterion()},
+        "protos": {"rnn": model.network.clone().double(), "criterion": nn.ClassNLLCriterion()},
         "opt": {**options, "gpuid": -1, "opencl": 0},
         "vocab": {character: i for i, character in enumerate(model.vocabulary.characters, 1)},
         "train_losses": {i: float(loss) for i, loss in enumerate(losses, 1)},

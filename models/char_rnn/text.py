@@ -34,7 +34,7 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
     if path is None:
         return _standard_library()
     path = pathlib.Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # which, unlike pathlib's, is False for what can be no name of a folder
         texts = [text for file in sorted(path.rglob("*")) if file.is_file() and (text := _text_or_none(file))]
         if not texts:
             raise DataError(f"the folder {path} holds no text files")

@@ -1,4 +1,4 @@
-"""char-rnn's own checkpoints, .t7 files, as character models.
+"""The checkpoints of char-rnn and of torch-rnn, .t7 files, as character models.
 
 Source: karpathy/char-rnn, train.lua and sample.lua.
 """
@@ -18,6 +18,7 @@ from nodegraph.gmodule import GModule
 from nodegraph.io.t7.files import values
 from nodegraph.io.t7.translation import Importer
 from nodegraph.io.t7.values import Table
+from nodegraph.models.char_rnn import torch_rnn_checkpoint
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.text import Vocabulary
 from nodegraph.models.char_rnn.training import CharacterModel
@@ -26,6 +27,9 @@ from nodegraph.models.networks import MODELS
 Loaded = tuple[CharacterModel, dict[str, np.ndarray], dict[str, Any]]
 
 FLOATS = {f.name for f in fields(Options) if f.type == "float"}
+START = 0
+"""The byte of the file at which the checkpoint, one table, begins."""
+
 LEAD, CONTINUATION = re.compile("[\udcc2-\udcf4]"), re.compile("[\udc80-\udcbf]")
 """The bytes that a character of several bytes begins with in UTF-8, and those that follow."""
 
@@ -33,26 +37,29 @@ LEAD, CONTINUATION = re.compile("[\udcc2-\udcf4]"), re.compile("[\udc80-\udcbf]"
 def load(path: str | os.PathLike[str]) -> Loaded:
     """The model of a checkpoint, in evaluation mode, with the training losses and the data beside it.
 
-    It gives the text and the probabilities that char-rnn's sample.lua gives. T7Error for a file that is damaged or
-    holds something else.
+    It gives the text and the probabilities that char-rnn's sample.lua gives; for one of torch-rnn's see
+    `torch_rnn_checkpoint`. T7Error for a file that is damaged or holds something else.
     """
     try:
         return from_table(values(path))
     except T7Error as error:
-        message = error.message if error.message.startswith(str(path)) else f"{path}: {error.message}"
+        message = error.message if str(path) in error.message else f"{path}: {error.message}"
         raise T7Error(message, error.offset) from error.__cause__
 
 
 def is_checkpoint(value: Any) -> bool:
-    """Whether a value read from a .t7 file is a checkpoint of char-rnn."""
+    """Whether a value read from a .t7 file is a checkpoint of char-rnn or torch-rnn."""
     parts = [value.get(name) for name in ("protos", "opt", "vocab")] if isinstance(value, Table) else [None]
-    return all(isinstance(part, Table) for part in parts) and parts[0].get("rnn") is not None
+    of_char_rnn = all(isinstance(part, Table) for part in parts) and parts[0].get("rnn") is not None
+    return of_char_rnn or torch_rnn_checkpoint.is_checkpoint(value)
 
 
 def from_table(value: Any) -> Loaded:
     """The same for the value that the file holds."""
     if not is_checkpoint(value):
-        raise T7Error("it holds no checkpoint of char-rnn, a table with protos, opt and vocab")
+        raise T7Error("it holds no checkpoint of char-rnn, a table with protos, opt and vocab, or of torch-rnn", START)
+    if torch_rnn_checkpoint.is_checkpoint(value):
+        return torch_rnn_checkpoint.from_table(value)
     network = Importer().component(value.get("protos").get("rnn"))
     try:
         vocabulary, options = _vocabulary(value.get("vocab")), _options(value.get("opt"), network)
@@ -60,10 +67,10 @@ def from_table(value: Any) -> Loaded:
         _check(model)
         _name_nodes(model)
         iteration, epoch = int(value.get("i", 0)), float(value.get("epoch", 0))
-    except T7Error:
-        raise
+    except T7Error as error:
+        raise T7Error(error.message, START if error.offset is None else error.offset) from error.__cause__
     except (NodegraphError, TypeError, ValueError, OverflowError) as error:
-        raise T7Error(f"its options, its vocabulary and its network do not fit together: {error}") from error
+        raise T7Error(f"its options, its vocabulary and its network do not fit together: {error}", START) from error
     model.network.evaluate()
     losses = np.array([loss for _, loss in _numbered(value.get("train_losses"))], float)
     described = {"options": asdict(options), "vocabulary": vocabulary.characters}

@@ -90,13 +90,14 @@ class Trainer:
     def __init__(
         self, options: Options, text: str, start: CharacterModel | None = None, engine: type[Engine] = Engine
     ) -> None:
-        """Begin anew, from random parameters or, with `start`, from those of another model of the same vocabulary."""
+        """Begin anew, from random parameters or, with `start`, from those of another model, with its vocabulary.
+
+        DataError for a character of the text that the other model does not know.
+        """
         if not text:
             raise DataError("the text is empty")
         nodegraph.random.seed(options.seed)
         vocabulary = Vocabulary(text) if start is None else start.vocabulary
-        if set(vocabulary.units(text)) != set(vocabulary.characters):
-            raise DataError("the text's characters are not those of the checkpoint to start from")
         self._set_up(CharacterModel(options, vocabulary), text, engine)
         if start is None:
             self.model.initialise()

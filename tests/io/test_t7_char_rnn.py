@@ -75,6 +75,13 @@ def test_the_state_after_the_sample_is_that_of_the_script(model, run):
         oracle.assert_equal(ours, theirs, 1e-9)
 
 
+def test_what_does_not_fit_together_is_refused_with_the_byte(model):
+    with pytest.raises(T7Error, match=r"does not number characters from 1 on \(at byte 0\)"):
+        from_table(as_checkpoint(lstm(3, 3, 2), ["a", "b", 3]))
+    with pytest.raises(T7Error, match=r"sample_every must be a whole number.* \(at byte 0\)"):
+        from_table(as_checkpoint(lstm(3, 3, 2), "abc", sample_every=500.5))
+
+
 def test_the_command_samples_from_it(capsys):
     run = EXPECTED["runs"][1]
     assert cli.main(["sample", str(PATH), "--argmax", "--prime", run["prime"], "--length", "200"]) == 0
@@ -89,7 +96,8 @@ def test_the_command_inspects_it(capsys):
     assert "i2h_1" in shown and "decoder" in shown
 
 
-def test_the_command_trains_on_from_it(tmp_path, capsys):
+def test_the_command_trains_on_from_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nodegraph.engine.machine.WORTH_COMPILING", 1e15)  # not for a single iteration
     text = "".join(EXPECTED["vocab"]) * 20
     (tmp_path / "text").write_text(text)
     given = ["--data", str(tmp_path / "text"), "--seq-length", "5", "--batch-size", "5", "--checkpoint-dir"]

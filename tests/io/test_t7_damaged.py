@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nodegraph import nn
+from nodegraph import GModule, nn
 from nodegraph.errors import T7Error
 from nodegraph.io import t7
-from nodegraph.io.t7.files import translated
+from nodegraph.io.t7.files import recorded, translated
 from nodegraph.io.t7.reader import read
 from nodegraph.io.t7.values import Key, Record, Table, plain
 from nodegraph.io.t7.writer import write
@@ -91,6 +91,22 @@ def test_a_hostile_file_gives_one_sentence_with_the_byte(content):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "pointer of Git LFS.*git lfs pull"),
+        (b"PK\3\4model/data.pkl", "archive of PyTorch's"),
+        (b"\x80\2}q\0.", "pickle, such as PyTorch writes"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5 file"),
+        (b"\x1f\x8b\x08", "packed by gzip"),
+    ],
+    ids=["git lfs", "zip", "pickle", "hdf5", "gzip"],
+)
+def test_a_file_of_another_kind_is_named(content, said):
+    with pytest.raises(T7Error, match=rf"the file is .*{said}.* \(at byte 0\)$"):
+        read(content)
+
+
 def test_the_path_is_told(tmp_path):
     (tmp_path / "model.t7").write_bytes(ints(2, 100))
     with pytest.raises(T7Error, match=r"model.t7: a string of 100 bytes .* \(at byte 8\)"):
@@ -140,6 +156,12 @@ HOSTILE_MODULES = {
         "nn.SpatialConvolutionMap", connTable=np.full((1, 2), 1e12), bias=np.zeros(1), weight=np.zeros(1), kW=1, kH=1
     ),
     "a simplex that is not there": module("nn.ClassSimplexCriterion", nClasses=10**6, simplex=np.zeros((2, 2))),
+    "a table of modules that is a number": module("nn.Sequential", modules=1),
+    "a dimension that is 0": module("nn.Select", dimension=0, index=1),
+    "pieces of something else than a Linear": module(
+        "nn.Maxout",
+        modules=Table([module("nn.Tanh"), module("nn.View", size=Table([3, 2])), module("nn.Max", dimension=1)]),
+    ),
     "a size that is a table": module("nn.PixelShuffle", upscaleFactor=Table()),
     "sizes without end": module("nn.View", size=Table([2] * 10**4)),
     "modules that are none": module("nn.Sequential", modules=Table([1, 2])),
@@ -169,6 +191,60 @@ def test_a_split_into_more_parts_than_there_are_nodes_is_refused():
             data.set("nSplitOutputs", 10**9)
     with pytest.raises(T7Error, match="parts"):
         translated(value)
+
+
+def graph_data(network):
+    """The Torch object of a GModule, and what its nodes hold, in forward order."""
+    record = recorded(network)
+    return record, [node.fields["data"] for node in record.fields["forwardnodes"].array]
+
+
+def two_inputs():
+    x, y = nn.Identity()(), nn.Identity()()
+    return GModule([x, y], nn.CSubTable()([x, y]))
+
+
+def test_a_part_that_its_split_does_not_have_is_refused():
+    for part in (0, 3, 1.5):
+        x = nn.Identity()()
+        record, data = graph_data(GModule(x, nn.CSubTable()(list(nn.SplitTable(0)(x).split(2)))))
+        chosen = [d for d in data if d.get("selectindex") == 2]
+        chosen[-1].set("selectindex", part)
+        with pytest.raises(T7Error, match=f"there is no part {part} of what is no such split"):
+            translated(record)
+
+
+def test_an_input_of_the_graph_beside_others_is_refused():
+    record, data = graph_data(two_inputs())
+    first, second = (d for d in data if isinstance(d.get("module"), Record) and d.get("module").name == "nn.Identity")
+    first.get("mapindex").array.extend(second.get("mapindex").array)
+    with pytest.raises(T7Error, match="an input of the graph is used beside others, or twice"):
+        translated(record)
+
+
+def test_an_input_of_the_graph_that_is_not_there_is_refused():
+    record, data = graph_data(two_inputs())
+    for d in data:
+        if d.get("selectindex") == 1:
+            d.set("selectindex", 7)
+    with pytest.raises(T7Error, match=r"of its inputs only those at \[2, 7\] are there"):
+        translated(record)
+
+
+def test_nodes_in_an_order_that_does_not_run_are_refused():
+    record, _ = graph_data(two_inputs())
+    record.fields["forwardnodes"].array.reverse()
+    with pytest.raises(T7Error, match="takes its input from one that does not come before it"):
+        translated(record)
+
+
+def test_annotations_that_make_no_sense_are_left_out():
+    x = nn.Identity()()
+    record, data = graph_data(GModule(x, nn.Tanh()(x)))
+    notes = Table(hash={"_debugLabel": "somewhere", "name": "y", 3: "three"})
+    data[-2].set("annotations", notes)
+    node = translated(record).outputs[0]
+    assert node.annotations == {"name": "y"} and isinstance(node.module, nn.Tanh)
 
 
 def test_an_unknown_class_is_named_with_what_to_do(tmp_path):

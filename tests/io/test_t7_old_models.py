@@ -84,8 +84,36 @@ def test_convolution_of_cudnn():
     weight = numbers(2, 2, 1, 1).astype(np.float32)
     module = load("cudnn.SpatialConvolution", weight=weight, bias=np.zeros(2, "f4"), groups=1, **fields)
     assert type(module) is nn.SpatialConvolution and module.weight.dtype == np.float32
-    with pytest.raises(T7Error, match="no groups"):
-        load("cudnn.SpatialConvolution", weight=weight[:, :1], groups=2, **fields)
+
+
+def test_convolution_of_cudnn_in_groups():
+    fields = {"nInputPlane": 4, "nOutputPlane": 6, "kW": 3, "kH": 2, "dW": 1, "dH": 1, "padW": 1, "padH": 0}
+    weight, bias, image = numbers(6, 2, 2, 3), numbers(6), numbers(2, 4, 5, 4)
+    module = load("cudnn.SpatialConvolution", weight=weight, bias=bias, groups=2, **fields)
+    halves = [nn.SpatialConvolution(2, 3, 3, 2, 1, 1, 1, 0) for _ in range(2)]
+    for i, half in enumerate(halves):
+        half.weight, half.bias = weight[3 * i : 3 * i + 3], bias[3 * i : 3 * i + 3]
+    expected = np.concatenate([half.forward(image[:, 2 * i : 2 * i + 2]) for i, half in enumerate(halves)], 1)
+    np.testing.assert_allclose(module.forward(image[0]), expected[0])
+    np.testing.assert_allclose(module.forward(image), expected)
+    assert module.backward(image, expected).shape == image.shape
+    without = load("cudnn.SpatialConvolution", weight=weight, groups=2, **fields)
+    np.testing.assert_allclose(without.forward(image), expected - bias[:, None, None])
+    with pytest.raises(T7Error, match="do not make 3 groups"):
+        load("cudnn.SpatialConvolution", weight=weight, bias=bias, groups=3, **fields)
+
+
+def test_lp_pooling_made_of_weighted_sums():
+    """The first versions had a SpatialSubSampling in it, whose weight was that of an average, or of a sum."""
+    fields = {"nInputPlane": 2, "kW": 2, "kH": 2, "dW": 2, "dH": 2}
+    image = numbers(2, 4, 4)
+    sums = nn.SpatialLPPooling(2, 2, 2, 2, 2, 2).forward(image)
+    for weight in (np.full(2, 0.25), np.full((2, 2, 2), 0.25)):
+        inner = Record("nn.SpatialSubSampling", Table(hash={"weight": weight, "bias": np.zeros(2), **fields}))
+        steps = Table([recorded(nn.Square()), inner, recorded(nn.Sqrt())])
+        np.testing.assert_allclose(load("nn.SpatialLPPooling", modules=steps, **fields).forward(image), sums / 2)
+    with pytest.raises(T7Error, match="has 8 elements where 2 are declared"):
+        load("nn.SpatialSubSampling", weight=numbers(2, 2, 2), bias=np.zeros(2), **fields)
 
 
 def test_clipped_relu_of_cudnn():
@@ -97,7 +125,7 @@ def test_the_one_hot_of_char_rnn():
     np.testing.assert_array_equal(module.forward(np.array([2])), [[0, 0, 1]])
 
 
-@pytest.mark.parametrize("name", ["nn.DataParallelTable", "nn.Profile", "nn.Serial"])
+@pytest.mark.parametrize("name", ["nn.DataParallelTable", "nn.Profile", "nn.Serial", "nn.Inception", "nn.FireModule"])
 def test_a_wrapper_is_the_module_inside(name):
     assert type(load(name, modules=Table([recorded(nn.Tanh())]))) is nn.Tanh
 
@@ -118,6 +146,17 @@ def test_a_network_of_single_precision_is_one_throughout():
     assert again.forward(np.array([0, 2])).dtype == np.float32
 
 
+def test_arrays_in_lists_are_of_single_precision_too():
+    class Bank(nn.Identity):
+        def __init__(self):
+            self.filters, self.names = [np.ones(2), np.zeros(3)], ("low", "high")
+
+    t7.register("my.Bank", lambda fields: Bank())
+    bank = load("my.Bank", _type="torch.FloatTensor")
+    assert [array.dtype for array in bank.filters] == [np.float32] * 2 and bank.names == ("low", "high")
+    assert [array.dtype for array in load("my.Bank").filters] == [np.float64] * 2
+
+
 def test_half_precision_becomes_single():
     module = load("nn.Linear", weight=numbers(2, 3).astype("f2"), bias=np.zeros(2, "f2"), _type="torch.CudaHalfTensor")
     assert module.weight.dtype == np.float32 and module.forward(np.zeros(3, "f4")).dtype == np.float32
@@ -132,6 +171,41 @@ def test_shared_modules_and_tensors_stay_shared():
     assert again.float()[2].weight is again[0].weight
 
 
+def modules_of(value):
+    """The Torch objects of a Sequential's modules, in order."""
+    return value.fields["modules"].array
+
+
+def test_a_module_in_two_places_has_a_twin_with_the_same_tensors_in_the_second():
+    """Torch7 keeps what a module computed in the module, so that one in two places overwrites what it still needs."""
+    linear, tanh = nn.Linear(2, 2), nn.Tanh()
+    network = nn.Sequential(linear, tanh, nn.Sequential(linear, tanh))
+    first, second = modules_of(recorded(network))[0], modules_of(modules_of(recorded(network))[2])[0]
+    assert first is not second and second.name == "nn.Linear"
+    for name in ("weight", "bias", "gradWeight", "gradBias"):
+        assert np.shares_memory(first.fields[name], second.fields[name])
+    again = translated(read(write(recorded(network))))
+    assert again[2][0] is again[0] and again[2][1] is again[1]
+    x = numbers(3, 2)
+    np.testing.assert_array_equal(again.forward(x), network.forward(x))
+
+
+def test_a_module_at_two_nodes_has_a_twin_at_the_second():
+    x, linear = nn.Identity()(), nn.Linear(2, 2)
+    gmodule = nodegraph.GModule(x, nn.CMulTable()([linear(x), linear(nn.Tanh()(x))]))
+    modules = [record for record in recorded(gmodule).fields["modules"].array if record.name == "nn.Linear"]
+    assert modules[0] is not modules[1] and modules[1].fields["twinOf"] is modules[0]
+    again = translated(read(write(recorded(gmodule))))
+    assert len({id(node.module) for node in again.nodes if isinstance(node.module, nn.Linear)}) == 1
+
+
+def test_twins_of_each_other_are_refused():
+    one, other = (Record("nn.Tanh", Table(hash={})) for _ in range(2))
+    one.fields["twinOf"], other.fields["twinOf"] = other, one
+    with pytest.raises(T7Error, match="contains itself"):
+        translated(read(write(one)))
+
+
 def test_parameters_in_one_vector_stay_in_it():
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     network.get_parameters()
@@ -144,6 +218,11 @@ def test_unpooling_keeps_its_pooling():
     pooling = nn.SpatialMaxPooling(2, 2, 2, 2)
     again = translated(read(write(recorded(nn.Sequential(pooling, nn.SpatialMaxUnpooling(pooling))))))
     assert again[1].pooling is again[0]
+
+
+def test_a_criterion_as_a_module_has_a_place_for_the_loss():
+    """Torch7 puts the loss into the output's first element, and so needs one."""
+    assert recorded(nn.ModuleFromCriterion(nn.MSECriterion())).fields["output"].shape == (1,)
 
 
 def test_a_node_taken_twice_gets_an_identity():
@@ -196,6 +275,19 @@ def test_cycles_around_modules_are_written(tmp_path):
     value["self"], value["again"] = value, value["log"]
     again = nodegraph.load(nodegraph.save(value, tmp_path / "all.t7"))
     assert again["self"] is again and again["again"] is again["log"] and type(again["model"]) is nn.Tanh
+
+
+def test_a_table_of_networks_that_is_no_checkpoint_of_char_rnn(tmp_path):
+    again = nodegraph.load(nodegraph.save({"protos": {"rnn": nn.Tanh()}, "opt": 1}, tmp_path / "all.t7"))
+    assert type(again["protos"]["rnn"]) is nn.Tanh and again["opt"] == 1
+
+
+def test_weight_normalisation_that_kept_the_weight():
+    module = nn.WeightNorm(nn.Linear(3, 2))
+    record = recorded(module)
+    record.fields["modules"].get(1).fields["weight"] = np.full((2, 3), 9.0)
+    again = translated(read(write(record)))
+    np.testing.assert_allclose(again.forward(np.ones(3)), module.forward(np.ones(3)), rtol=1e-12)
 
 
 def test_load_and_save_tell_files_by_their_suffix(tmp_path):

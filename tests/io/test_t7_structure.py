@@ -10,7 +10,11 @@ from nodegraph.io.t7.values import Key, Record, Storage, Table
 import oracle
 
 FILES = oracle.DATA / "t7"
+IN_SEVERAL_PLACES = ("one_module_three_nodes", "shared_linear_two_nodes")
+"""One module at several nodes, where Torch7 overwrites what it still needs; for these see test_t7_old_models.py."""
+
 NETWORKS = sorted([*FILES.glob("net_*.t7"), *FILES.glob("graphs/*.t7"), *FILES.glob("graphs_more/*.t7")])
+NETWORKS = [path for path in NETWORKS if path.stem not in IN_SEVERAL_PLACES]
 
 MADE_WHEN_NEEDED = {
     "nn.Linear": {"addBuffer", "shared"},

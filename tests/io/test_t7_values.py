@@ -172,7 +172,14 @@ def test_arrays_of_any_layout_are_written(array, ascii):
 
 @pytest.mark.parametrize("ascii", [False, True])
 def test_plain_values_come_back(ascii, tmp_path):
-    value = {"list": [1, 2.5, "x"], 3: True, "none": None, "nested": {"é": [[]]}, Key(True): "t", "bytes": b"\xff\0"}
+    value = {
+        "list": [1, 2.5, "x", ""],
+        3: True,
+        "none": None,
+        "nested": {"é": [[]]},
+        Key(True): "t",
+        "bytes": b"\xff\0",
+    }
     again = t7.read(t7.save(value, tmp_path / "value.t7", ascii))
     del value["none"]  # as nil it is not in a Lua table
     assert again == value | {"bytes": "\udcff\0"}
@@ -193,9 +200,11 @@ def test_integral_numbers_are_ints_and_minus_zero_is_kept():
 
 
 def test_a_function_is_opaque_and_written_as_it_was():
-    value = t7.read(FILES / "function.t7")
-    assert isinstance(value["f"], Function) and value["f"].code
-    assert plain(read(write(value)))["f"].code == value["f"].code
+    function = t7.read(FILES / "function.t7")["f"]
+    assert isinstance(function, Function) and function.code
+    assert repr(function) == f"<Lua function of {len(function.code)} bytes>"
+    again = plain(read(write([function, function])))
+    assert again[0].code == function.code and again[1] is again[0]
 
 
 def test_an_unknown_class_is_a_record_with_its_fields():
@@ -203,6 +212,19 @@ def test_an_unknown_class_is_a_record_with_its_fields():
     assert repr(record) == "<nn.Linear with _type, bias, gradBias, gradInput, gradWeight, output, weight>"
     again = plain(read(write({"object": Record("my.Class", Table(hash={"x": 1}), 3)})))["object"]
     assert (again.name, again.version, again.fields) == ("my.Class", 3, {"x": 1})
+
+
+def test_a_key_shows_what_it_holds():
+    key, value = next(iter(plain(read(write({Key(True): 1, "x": 2}))).items()))
+    assert repr(key) == "Key(True)" and value == 1
+
+
+def test_a_tensor_of_no_axes_is_empty_even_on_numbers():
+    """Torch7 keeps the storage of a tensor that was resized to nothing."""
+    storage = struct.pack("<ii", 4, 2) + write(Storage(np.ones(3)))[8:]
+    nothing = write(np.empty(0))
+    array = read(nothing[: -len(write(None))] + storage)
+    assert array.shape == (0,) and array.dtype == float
 
 
 def test_an_object_from_before_versions_is_read():
@@ -218,12 +240,23 @@ def test_tables_of_tds_are_read():
     head = struct.pack("<ii", 4, 1) + struct.pack("<i", 3) + b"V 0"
     vector = head + struct.pack("<i", 7) + b"tds.Vec" + numbers + write("a") + write(5)
     hashed = head + struct.pack("<i", 8) + b"tds.Hash" + numbers + write("a") + write(5) + write("b") + write(True)
-    assert plain(read(vector)).content == ["a", 5]
-    assert plain(read(hashed)).content == {"a": 5, "b": True}
+    assert plain(read(vector)) == ["a", 5]
+    assert plain(read(hashed)) == {"a": 5, "b": True}
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, 2**60, np.zeros(2, complex), "\ud800", [lambda: 0], np.array(["x"])], ids=repr
+    "value",
+    [
+        object(),
+        {1, 2},
+        2**60,
+        Record("tds.Hash", Table()),
+        np.zeros(2, complex),
+        "\ud800",
+        [lambda: 0],
+        np.array(["x"]),
+    ],
+    ids=repr,
 )
 def test_what_lua_does_not_have_is_refused(value, tmp_path):
     with pytest.raises(T7Error):

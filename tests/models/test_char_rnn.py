@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nodegraph.random
-from nodegraph.errors import ArgumentError, CheckpointError, DataError
+from nodegraph.errors import ArgumentError, CheckpointError, DataError, TrainingStopped
 from nodegraph.models.char_rnn import loop, text
 from nodegraph.models.char_rnn.inspection import describe
 from nodegraph.models.char_rnn.options import Options
@@ -42,9 +42,20 @@ def test_a_file_and_a_folder(tmp_path):
 def test_text_that_cannot_be_read(tmp_path):
     (tmp_path / "latin").write_bytes("fürst".encode("latin-1"))
     (tmp_path / "empty").mkdir()
-    for path, words in [("nothing", "no file or folder"), ("latin", "byte 1 is 0xfc"), ("empty", "no text files")]:
+    for path, words in [
+        ("nothing", "no file or folder"),
+        ("latin", "byte 1 is 0xfc"),
+        ("empty", "no text files"),
+        ("x" * 300, "cannot read .*: File name too long"),
+    ]:
         with pytest.raises(DataError, match=words):
             text.read_text(tmp_path / path)
+
+
+def test_a_python_without_sources_asks_for_a_text(monkeypatch, tmp_path):
+    monkeypatch.setattr(text.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    with pytest.raises(DataError, match="library holds no sources in .*: name a text file with --data"):
+        text.read_text()
 
 
 def test_batches_are_char_rnns():
@@ -214,6 +225,14 @@ def test_a_loss_that_goes_wrong_stops_with_advice_and_saves_nothing(tmp_path, lo
     assert os.listdir(tmp_path) == []
 
 
+def test_a_validation_that_goes_wrong_stops_too_and_saves_nothing(tmp_path):
+    wrong = trainer()
+    wrong.validate = lambda: float("nan")
+    with pytest.raises(TrainingStopped, match="the validation loss is nan after 2 iterations"):
+        loop.train(wrong, tmp_path, iterations=2, say=lambda text: None)
+    assert not list(tmp_path.glob("lm_*"))
+
+
 def test_text_without_a_validation_part(tmp_path):
     training = trainer(train_frac=1.0, val_frac=0.0)
     assert training.validate() is None
@@ -228,7 +247,7 @@ def test_starting_from_another_models_parameters(tmp_path):
     model, _, _ = CharacterModel.load(first.save(tmp_path / "c"))
     second = Trainer(Options(**SMALL), TEXT, start=model)
     np.testing.assert_array_equal(second.parameters, first.parameters)
-    with pytest.raises(DataError, match="characters are not those"):
+    with pytest.raises(DataError, match="the character .Q. is not among the 28"):
         Trainer(Options(**SMALL), TEXT.replace("q", "Q"), start=model)
 
 

@@ -183,6 +183,31 @@ def test_an_archive_of_pytorchs_with_packed_parts_is_refused(tmp_path):
         formats.load_torch_file(path)
 
 
+def test_an_archive_of_pytorchs_whose_parts_overlap_is_refused(tmp_path):
+    """Its table of contents lists the same bytes again and again."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "model.pt"
+    torch.save({"x": torch.zeros(10_000)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        large = max(archive.infolist(), key=lambda part: part.file_size)
+        for i in range(3):
+            again = copy.copy(large)
+            again.filename = f"again/{i}"
+            archive.filelist.append(again)
+        archive._didModify = True
+    with pytest.raises(CheckpointError, match="model.pt is not a file of PyTorch's") as caught:
+        formats.load_torch_file(path)
+    assert "larger than the whole" in str(caught.value.__cause__)
+
+
+def test_a_state_dict_that_is_none(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "model.pt"
+    torch.save({"state_dict": [1, 2], "options": {}, "vocabulary": ["a"]}, path)
+    with pytest.raises(CheckpointError, match="its state_dict is none"):
+        formats.load_torch_file(path)
+
+
 def test_a_tensor_that_repeats_a_few_numbers_makes_no_large_model(tmp_path):
     torch = pytest.importorskip("torch")
     path, described = tmp_path / "model.pt", {"options": {"rnn_size": 20_000}, "vocabulary": ["a", "b"]}

@@ -102,6 +102,25 @@ def test_names_tell_checkpoints_apart(tmp_path):
     assert list(read_histories([paths[0], table, paths[0]])) == ["latest", "mine"]
 
 
+def test_files_that_differ_in_their_suffix_alone_keep_their_whole_names(tmp_path):
+    training = trainer()
+    training.step()
+    checkpoint_file = training.save(tmp_path / "mine.safetensors")
+    table = history_of(training).save(tmp_path / "mine.csv")
+    assert list(read_histories([checkpoint_file, table])) == [str(checkpoint_file), str(table)]
+
+
+def test_a_history_without_epochs(tmp_path):
+    """A checkpoint that was converted from losses alone does not tell how many iterations an epoch has."""
+    training = trainer()
+    training.step()
+    path = training.save(tmp_path / "a.safetensors")
+    arrays, data = checkpoint.load(path)
+    checkpoint.save(path, arrays, {**data, "epoch": 0.0})
+    (history,) = read_histories([path]).values()
+    assert "loss" in history and "epoch" not in history
+
+
 def test_files_without_a_history(tmp_path):
     path = trainer().save(tmp_path / "a.safetensors")
     with pytest.raises(DataError, match="tells nothing of how its model was trained"):

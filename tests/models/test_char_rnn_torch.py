@@ -94,6 +94,17 @@ def test_more_processes_than_rows(monkeypatch):
         trainer(TorchEngine)
 
 
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_launched_process_ends_at_once_with_what_it_said(tmp_path, status):
+    arguments = ["--iterations", "1", "--rnn-size", "2" if status == 0 else "0", "--sample-every", "0"]
+    (tmp_path / "text.txt").write_text(TEXT)
+    command = [sys.executable, "-m", "nodegraph", "train", "--data", "text.txt", "--batch-size", "5", *arguments]
+    environment = {**os.environ, "TORCHELASTIC_RUN_ID": "x", "RANK": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert ("to hear more" in done.stdout) if status == 0 else ("rnn_size must be at least 1" in done.stderr)
+
+
 def test_only_the_first_process_speaks(monkeypatch):
     assert launch.is_main()
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")

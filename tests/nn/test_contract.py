@@ -260,3 +260,19 @@ def test_no_class_swallows_an_argument_too_many(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_takes_an_input_is_no_source(name):
     assert made(name)[0].source is False
+
+
+def test_a_class_of_ones_own_that_lacks_a_method_says_so():
+    class Unfinished(nn.Module):
+        parameter_names = ()
+
+    class Forward(Unfinished):
+        def update_output(self, input):
+            return 2 * input
+
+    with pytest.raises(ModuleError, match="Unfinished defines no update_output"):
+        Unfinished().forward(np.ones(3))
+    module = Forward()
+    assert module.forward(np.ones(3)).tolist() == [2, 2, 2]
+    with pytest.raises(ModuleError, match="Forward defines no update_grad_input"):
+        module.backward(np.ones(3), np.ones(3))

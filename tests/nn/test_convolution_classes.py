@@ -250,6 +250,14 @@ def test_decay_shrinks_the_parameters():
     np.testing.assert_allclose(module.bias, 0.75 * bias)
 
 
+def test_a_map_without_bias_is_drawn_anew_like_one_with():
+    module = nn.SpatialConvolutionMap([[0, 0], [1, 0]], 3, 3).no_bias()
+    before = module.weight.copy()
+    assert module.reset() is module and module.bias is None
+    bound = (9 * 2) ** -0.5
+    assert (module.weight != before).all() and (abs(module.weight) <= bound).all()
+
+
 def test_the_table_is_kept_with_the_model():
     module = nn.SpatialConvolutionMap(nn.random_connection_table(4, 5, 2), 2, 2)
     assert list(module.named_parameters("buffer")) == ["conn_table"]

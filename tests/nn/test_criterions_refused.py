@@ -49,9 +49,12 @@ labels = np.array([0, 1, 2, 0])
         (nn.CosineEmbeddingCriterion(), a43, labels, "two arrays of one shape"),
         (nn.CosineEmbeddingCriterion(), [a43, a4], labels, "two arrays of one shape"),
         (nn.CosineEmbeddingCriterion(), pair, 1, "one number for each pair"),
+        (nn.CosineEmbeddingCriterion(), pair, [1, 1], "a target that is an array, not a table"),
+        (nn.CosineEmbeddingCriterion(), [real(2, 3, 4)] * 2, np.ones(2), r"two arrays of shape \(batch, n\) or \(n,\)"),
         (nn.L1HingeEmbeddingCriterion(), pair, a4, "one number, 1 or -1"),
         (nn.MarginRankingCriterion(), pair, a4, "one number for each pair of elements"),
         (nn.DistanceRatioCriterion(), a43, None, "two arrays of one shape"),
+        (nn.DistanceRatioCriterion(), [np.array(1.0)] * 2, None, "two arrays with at least one axis"),
         (nn.ParallelCriterion().add(nn.L1Cost()), pair, None, "table of 1 inputs"),
         (nn.ParallelCriterion().add(nn.MSECriterion()), [a43], [a43, a43], "table of 1 targets"),
         (nn.MultiCriterion().add(nn.L1Cost()).add(nn.MSECriterion()), a43, a4, "criterion 1 of MultiCriterion"),
@@ -137,3 +140,26 @@ def test_a_wrong_target_in_a_graph_is_refused_at_its_node():
     graph = nodegraph.GModule([x, t], nn.MSECriterion()([x, t]))
     with pytest.raises(errors.ShapeError, match=r"MSECriterion at \S+:\d+ .*as many elements"):
         graph.forward([a43, a4])
+
+
+@pytest.mark.parametrize("base, missing", [(nn.Criterion, "update_output"), (nn.PointwiseCriterion, "loss")])
+def test_a_class_of_ones_own_that_lacks_a_method_says_so(base, missing):
+    class Unfinished(base):
+        pass
+
+    with pytest.raises(errors.ModuleError, match=f"Unfinished defines no {missing}"):
+        Unfinished().forward(a43, a43)
+
+
+@pytest.mark.parametrize("base, missing", [(nn.Criterion, "update_grad_input"), (nn.PointwiseCriterion, "derivative")])
+def test_one_without_a_derivative_has_a_loss_all_the_same(base, missing):
+    class Forward(base):
+        def loss(self, x, t):
+            return abs(x - t)
+
+        def update_output(self, x, t):
+            return float(self.loss(x, t).sum())
+
+    assert Forward().forward(a43, 0 * a43) == pytest.approx(abs(a43).sum())
+    with pytest.raises(errors.ModuleError, match=f"Forward defines no {missing}"):
+        Forward().backward(a43, a43)

@@ -195,6 +195,7 @@ def test_sizes_that_do_not_fit_are_refused(module, sizes, shape):
 )
 def test_rows_are_independent_only_where_the_parameters_do_not_tell_them_apart(sizes, rowwise):
     assert nn.CMul(*sizes).rowwise((3, 4)) is rowwise
+    assert nn.CMul(1).rowwise(()) is False and nn.CMul(1).forward(np.array(2.0)).shape == ()
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,7 @@ def test_a_table_is_no_array(module):
         lambda: nn.Convert("bf", "bt"),
         lambda: nn.Convert("bhh", "bf"),
         lambda: nn.Convert("b*", "bf"),
+        lambda: nn.Convert("*b", "b*"),
         lambda: nn.Convert(3),
         lambda: nn.Copy("torch.FloatTensor"),
         lambda: nn.Copy(output_type="str"),

@@ -76,6 +76,15 @@ def test_from_and_to_linear():
     assert nn.LinearWeightNorm.from_linear(nn.Linear(4, 3).float()).to_linear().weight.dtype == np.float32
 
 
+def test_without_its_bias_it_is_the_same_but_for_that():
+    normed, x = nn.LinearWeightNorm(4, 3), numbers(5, 4)
+    with_bias = normed.forward(x)
+    bias = normed.bias
+    assert normed.no_bias() is normed and list(normed.named_parameters()) == ["v", "g"]
+    np.testing.assert_allclose(normed.forward(x), with_bias - bias, rtol=1e-12, atol=1e-15)
+    check_gradients(normed, x)
+
+
 def test_the_length_of_v_does_not_matter_and_a_row_of_zeros_does_no_harm():
     normed, x = nn.LinearWeightNorm(4, 3), numbers(5, 4)
     expected = normed.forward(x)

@@ -434,6 +434,111 @@ def test_lswolfe_extrapolates_and_ends_where_both_conditions_hold():
         np.testing.assert_allclose(new_x, -step * g)
 
 
+def barrier(x):
+    """x - log x, which has its minimum at 1, and no value from 0 on downwards."""
+    with np.errstate(all="ignore"):
+        return (float(x[0] - np.log(x[0])) if x[0] > 0 else math.inf), 1 - 1 / x if x[0] > 0 else np.array([math.nan])
+
+
+@pytest.mark.parametrize("step", [0.1, 1.0, 10.0, 1e3])
+def test_lswolfe_comes_back_from_where_there_is_no_loss(step):
+    x = np.array([3.0])
+    loss, gradient = barrier(x)
+    found = optim.lswolfe(barrier, x, step, -gradient, loss, gradient, -float(gradient @ gradient))
+    assert found[0] < loss and found[2] > 0
+
+
+def test_lswolfe_ends_on_a_loss_that_falls_without_end():
+    def cliff(x):
+        with np.errstate(all="ignore"):
+            return -float(np.exp(x[0])), -np.exp(x)
+
+    x = np.array([1.0])
+    loss, gradient = cliff(x)
+    found = optim.lswolfe(cliff, x, 1.0, -gradient, loss, gradient, -float(gradient @ gradient))
+    assert found[0] < loss and found[4] <= 42
+
+
+VALLEYS = [
+    ([0.33, -1.22, -1.07, 1.4, 0.29], 0.0),
+    ([0.5, 0.0, -3.0, 0.2, 1.0], 0.1),
+    ([0.02, 1.0, -0.5, -8.0, 0.0], 4.0),
+    ([2.0, -0.3, 0.0, 0.1, 0.0], -6.0),
+]
+"""Coefficients of polynomials of degree 4, and where to begin."""
+
+
+@pytest.mark.parametrize(("coefficients", "start"), VALLEYS)
+def test_cg_comes_to_the_bottom_of_a_valley(coefficients, start):
+    x, gradient = np.array([start]), np.zeros(1)
+
+    def closure():
+        gradient[:] = np.polyval(np.polyder(coefficients), x)
+        return float(np.polyval(coefficients, x)[0])
+
+    optimizer = optim.CG((x, gradient))
+    for _ in range(3):
+        optimizer.step(closure)
+    assert abs(np.polyval(np.polyder(coefficients), x[0])) < 1e-5 and np.polyval(np.polyder(coefficients, 2), x[0]) > 0
+
+
+def test_cg_never_goes_up_where_no_cubic_fits_and_where_there_is_a_kink():
+    falling = [-0.76, 2.02, 6.94, -7.58, 14.21]  # without end, on both sides
+
+    def polynomial(x):
+        return float(np.polyval(falling, x[0])), np.polyval(np.polyder(falling), x)
+
+    def kinks(x):
+        return float(abs(x[0] + 1.25) - 0.73 * abs(x[0] + 0.54)), np.sign(x + 1.25) - 0.73 * np.sign(x + 0.54)
+
+    for function, start in (polynomial, 0.08), (kinks, -0.13), (barrier, 3.0), (barrier, 0.01):
+        x, gradient = np.array([start]), np.zeros(1)
+
+        def closure(x=x, gradient=gradient, function=function):
+            loss, gradient[:] = function(x)
+            return loss
+
+        optimizer = optim.CG((x, gradient))
+        losses = []
+        for _ in range(3):
+            optimizer.step(closure)
+            losses += optimizer.losses
+        assert all(b <= a for a, b in zip(losses, losses[1:]))
+        if function is polynomial:
+            assert losses[-1] < losses[0]
+        if function is barrier:
+            np.testing.assert_allclose(x, 1, atol=1e-5)
+
+
+def test_lbfgs_goes_down_where_the_loss_is_concave():
+    """There the change of the gradient tells nothing of the way to a minimum, and is not taken into the memory."""
+    x, gradient = np.array([0.1]), np.zeros(1)
+
+    def closure():
+        gradient[:] = -np.sin(x)
+        return float(np.cos(x)[0])
+
+    optimizer = optim.LBFGS((x, gradient), learning_rate=0.5, max_iter=200)
+    optimizer.step(closure)
+    np.testing.assert_allclose(x, math.pi, atol=1e-4)
+
+
+def test_lbfgs_ends_after_as_many_iterations_as_it_may_make():
+    x, gradient = np.array([3.0, -2.0]), np.zeros(2)
+
+    def closure():
+        gradient[:] = [2 * x[0], 8 * x[1]]
+        return float(x[0] ** 2 + 4 * x[1] ** 2)
+
+    def search(loss_at, x, step, direction, *rest, **options):
+        loss, gradient = loss_at(x + 0.01 * direction)
+        return loss, gradient, x + 0.01 * direction, 0.01
+
+    optimizer = optim.LBFGS((x, gradient), max_iter=5, max_eval=100, line_search=search)
+    optimizer.step(closure)
+    assert len(optimizer.losses) == 6 and optimizer.losses == sorted(optimizer.losses, reverse=True)
+
+
 # PyTorch as a second judge
 
 SAME_IN_PYTORCH = {

@@ -83,15 +83,21 @@ def cumsum(x: StandIn, axis: int | None = None) -> StandIn:
 
 @records("norm")
 def norm(x: StandIn, ord: Any = None, axis: Any = None, keepdims: bool = False) -> StandIn:
-    if ord not in (None, 2) or (axis is None and x.ndim > 1 and ord is not None):
+    along_one = x.ndim == 1 if axis is None else np.size(axis) == 1
+    if ord is not None and not (ord == 2 and along_one):
         raise NotRecordable(f"np.linalg.norm of order {ord!r}")
-    return reduce("ReduceL2", x, axis, keepdims)
+    return reduce("ReduceL2", x if x.dtype.kind == "f" else x.astype(float), axis, keepdims)
 
 
 # Products
 
 
-@records("matmul", "dot")
+@records("dot")
+def dot(a: Any, b: Any) -> StandIn:
+    return matmul(a, b) if np.ndim(a) < 2 or np.ndim(b) < 3 else tensordot(a, b, (-1, -2))
+
+
+@records("matmul")
 def matmul(a: Any, b: Any) -> StandIn:
     recorder = recorder_of(a, b)
     dtype = result_type(a, b)
@@ -122,7 +128,7 @@ def einsum(equation: str, *operands: Any) -> StandIn:
     terms = [term.replace("...", "".join(letters[max(extra) - n : max(extra)])) for term, n in zip(terms, extra)]
     target = target.replace("...", "".join(letters[: max(extra)]))
     for term, x in zip(terms, operands):
-        lengths.update(zip(term, np.shape(x)))
+        lengths.update((c, n) for c, n in zip(term, np.shape(x)) if n != 1 or c not in lengths)
     recorder, dtype = recorder_of(*operands), result_type(*operands)
     values = [recorder.cast(x, dtype) for x in operands]
     shape = tuple(lengths[c] for c in target)

@@ -96,10 +96,10 @@ class StandIn(Symbol):
         raise AttributeError(f"an array has no attribute {name!r} that can be recorded")
 
 
-def _write(out: Any, result: StandIn) -> Any:
+def _write(out: Any, result: StandIn) -> StandIn:
     """The result in the place of an array that it is written into; other names for that array then mean it, too."""
     if not isinstance(out, StandIn):
-        return result
+        raise NotRecordable("writing into an array that is made to be filled")
     if out.aliased or result.shape != out.shape:
         raise NotRecordable("writing into an array of which there are views")
     out.value, out.function, out.arguments = result.value, None, ()
@@ -114,10 +114,6 @@ def records(*names: str) -> Callable[..., Any]:
         return function
 
     return register
-
-
-def stand_in(value: Value, recorder: Recorder) -> StandIn:
-    return StandIn(recorder, value)
 
 
 def view_of(x: StandIn, value: Value) -> StandIn:

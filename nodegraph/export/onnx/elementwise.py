@@ -18,10 +18,7 @@ COMPARISONS = {
     "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less", "less_equal": "LessOrEqual",
     "equal": "Equal",
 }  # fmt: skip
-CONNECTIVES = {
-    "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or", "logical_xor": "Xor",
-    "bitwise_xor": "Xor",
-}  # fmt: skip
+CONNECTIVES = {"and": "And", "or": "Or", "xor": "Xor"}
 UNARY = {
     "negative": "Neg", "absolute": "Abs", "sign": "Sign", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh",
     "sin": "Sin", "cos": "Cos", "reciprocal": "Reciprocal", "floor": "Floor", "ceil": "Ceil", "rint": "Round",
@@ -75,7 +72,8 @@ def _define() -> None:
     for name, kind in COMPARISONS.items():
         FUNCTIONS[name] = lambda a, b, kind=kind: elementwise(kind, a, b, result=bool)
     for name, kind in CONNECTIVES.items():
-        FUNCTIONS[name] = lambda a, b, kind=kind: _connect(kind, a, b)
+        FUNCTIONS[f"logical_{name}"] = lambda a, b, kind=kind: elementwise(kind, truth(a), truth(b))
+        FUNCTIONS[f"bitwise_{name}"] = lambda a, b, kind=kind: elementwise(kind, bits(a), bits(b))
     for name, kind in UNARY.items():
         exact = kind in ("Neg", "Abs", "Sign")
         FUNCTIONS[name] = lambda x, kind=kind, exact=exact: elementwise(kind, x, floating=not exact)
@@ -84,10 +82,16 @@ def _define() -> None:
     FUNCTIONS["fabs"] = FUNCTIONS["absolute"]
 
 
-def _connect(kind: str, a: Any, b: Any) -> StandIn:
-    if any(result_type(x).kind != "b" for x in (a, b)):
+def truth(x: Any) -> Any:
+    """Where the elements are true: for numbers, where they are not 0."""
+    return x if result_type(x).kind == "b" else np.not_equal(x, 0)
+
+
+def bits(x: Any) -> Any:
+    """The operand of an operation on bits, which ONNX has for conditions alone."""
+    if result_type(x).kind != "b":
         raise NotRecordable("an operation on the bits of whole numbers")
-    return elementwise(kind, a, b)
+    return x
 
 
 def _in_single(kind: str, x: StandIn) -> StandIn:
@@ -161,11 +165,14 @@ def not_equal(a: Any, b: Any) -> StandIn:
     return logical_not(FUNCTIONS["equal"](a, b))
 
 
-@records("logical_not", "invert")
+@records("logical_not")
 def logical_not(x: StandIn) -> StandIn:
-    if x.dtype.kind != "b":
-        raise NotRecordable("an operation on the bits of whole numbers")
-    return elementwise("Not", x)
+    return elementwise("Not", truth(x))
+
+
+@records("invert")
+def invert(x: StandIn) -> StandIn:
+    return elementwise("Not", bits(x))
 
 
 @records("isnan", "isinf")
@@ -181,7 +188,7 @@ def where(condition: Any, a: Any, b: Any) -> StandIn:
         dtype = recorder.dtype
     shape = broadcast(*(np.shape(x) for x in (condition, a, b)))
     chosen = [recorder.cast(x, dtype) for x in (a, b)]
-    return StandIn(recorder, recorder.add("Where", condition, *chosen, shape=shape, dtype=dtype))
+    return StandIn(recorder, recorder.add("Where", truth(condition), *chosen, shape=shape, dtype=dtype))
 
 
 @records("astype")

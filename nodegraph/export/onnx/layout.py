@@ -247,14 +247,9 @@ def stack(arrays: Any, axis: int = 0) -> StandIn:
 @records("split", "array_split")
 def split(x: StandIn, indices_or_sections: Any, axis: int = 0) -> list[StandIn]:
     axis, recorder = axis_of(axis, x.ndim), x.recorder
-    n = x.shape[axis]
-    if np.ndim(indices_or_sections) == 0:
-        lengths = [n // indices_or_sections] * indices_or_sections
-    else:
-        ends = [0, *indices_or_sections, n]
-        lengths = [b - a for a, b in zip(ends, ends[1:])]
-    if any(isinstance(length, Size) for length in lengths):
+    if isinstance(x.shape[axis], Size):
         raise NotRecordable("a split along an open axis")
+    lengths = [len(part) for part in np.array_split(np.arange(x.shape[axis]), indices_or_sections)]
     outputs = [(None, (*x.shape[:axis], length, *x.shape[axis + 1 :])) for length in lengths]
     values = recorder.add_all("Split", x, recorder.integers(*lengths), outputs=outputs, axis=axis)
     return [view_of(x, value) for value in values]

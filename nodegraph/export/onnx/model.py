@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from nodegraph import table
-from nodegraph.errors import ArgumentError, ExportError, NodegraphError
+from nodegraph.errors import ArgumentError, ExportError
 from nodegraph.export.onnx import activation, convolutions, lookup, pooling, products, recurrent, tables
 from nodegraph.export.onnx.graph import Graph
 from nodegraph.export.onnx.sizes import Size
@@ -79,8 +79,8 @@ def onnx_model(module: Module, input_shapes: Any) -> onnx.ModelProto:
         return _model(module, given)
     try:
         return _model(module, _opened(module, given), like=given)
-    except NodegraphError:
-        return _model(module, given)  # as it was given; what is wrong with that is told
+    except Exception:  # a module of the user's, too, may be made for the lengths given
+        return _model(module, given)  # what is wrong with that is told
 
 
 # The shapes of the inputs

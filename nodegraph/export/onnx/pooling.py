@@ -187,12 +187,14 @@ def inside(module: KernelNormalization, x: StandIn) -> np.ndarray:
 
 @converts(nn.SpatialSubtractiveNormalization)
 def subtractive(conversion: Conversion, module: nn.SpatialSubtractiveNormalization, x: StandIn) -> StandIn:
-    return x - weighted_mean(conversion, module, x) / inside(module, x)
+    weights = inside(module, x)
+    return x - weighted_mean(conversion, module, x) / weights
 
 
 @converts(nn.SpatialDivisiveNormalization)
 def divisive(conversion: Conversion, module: nn.SpatialDivisiveNormalization, x: StandIn) -> StandIn:
-    adjusted = np.sqrt(weighted_mean(conversion, module, x * x)) / inside(module, x)
+    weights = inside(module, x)
+    adjusted = np.sqrt(weighted_mean(conversion, module, x * x)) / weights
     return x / np.where(adjusted > module.threshold, adjusted, module.thresval)
 
 

@@ -31,11 +31,6 @@ class Size(int):
     def named(cls, name: str, value: int) -> Size:
         return cls(value, {(name,): 1})
 
-    @property
-    def names(self) -> set[str]:
-        """The open axes that it is made of."""
-        return {name for product in self.terms for name in product}
-
     def at(self, lengths: dict[str, int]) -> int:
         """The number for lengths of the open axes; KeyError for an axis that is none of them."""
         return sum(factor * math.prod(lengths[name] for name in product) for product, factor in self.terms.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,50 +29,119 @@ def minimum(a: Any, b: Any) -> Any:
     return torch.clamp(a, max=b) if isinstance(b, (int, float)) else torch.minimum(a, b)
 
 
+def clip(x: Any, low: Any = None, high: Any = None) -> Any:
+    """The values between two bounds, of which each may be a number, a tensor, or None for no bound."""
+    if not any(isinstance(bound, torch.Tensor) for bound in (low, high)):
+        return torch.clip(x, low, high)
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
+
+
+def floor_divide(a: Any, b: Any) -> Any:
+    """The whole quotient; unlike that of PyTorch's function of this name, its derivative is 0."""
+    return torch.div(a, b, rounding_mode="floor")
+
+
+def heaviside(x: Any, at_zero: Any) -> Any:
+    """The step from 0 to 1; unlike that of PyTorch's function of this name, its derivative is 0."""
+    return torch.heaviside(x.detach(), at_zero.detach())
+
+
+def rounded(x: Any, decimals: int = 0) -> Any:
+    return torch.round(x, decimals=decimals) if decimals else torch.round(x)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{
         name: getattr(operator, ours)
         for name, ours in {
             "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "power": "pow", "negative": "neg",
-            "floor_divide": "floordiv", "remainder": "mod", "greater": "gt", "greater_equal": "ge", "less": "lt",
+            "remainder": "mod", "greater": "gt", "greater_equal": "ge", "less": "lt",
             "less_equal": "le", "equal": "eq", "not_equal": "ne", "bitwise_and": "and_", "bitwise_or": "or_",
             "bitwise_xor": "xor", "invert": "invert",
         }.items()
     },
     **{
         name: getattr(torch, name)
-        for name in """abs arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil clip copysign cos cosh deg2rad exp
-        exp2 expm1 fix floor heaviside hypot isfinite isinf isnan log log10 log1p log2 logaddexp logaddexp2 logical_and
-        logical_not logical_or logical_xor nan_to_num positive rad2deg reciprocal round sign signbit sin sinc sinh sqrt
-        square tan tanh trunc where""".split()
+        for name in """abs arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil copysign cos cosh deg2rad exp exp2
+        expm1 fix floor hypot isfinite isinf isnan log log10 log1p log2 logaddexp logaddexp2 logical_and
+        logical_not logical_or logical_xor nan_to_num positive rad2deg reciprocal sign signbit sin sinc sinh sqrt square
+        tan tanh trunc where""".split()
     },
     "absolute": torch.abs,
     "fabs": torch.abs,
+    "clip": clip,
+    "floor_divide": floor_divide,
+    "heaviside": heaviside,
     "rint": torch.round,
+    "round": rounded,
     "maximum": maximum,
     "minimum": minimum,
 }  # fmt: skip
 """Name of a NumPy function -> the function that computes it for tensors."""
 
+CONDITIONS = set(
+    """bitwise_and bitwise_or bitwise_xor equal greater greater_equal invert isfinite isinf isnan less less_equal
+    logical_and logical_not logical_or logical_xor not_equal signbit""".split()
+)
+"""Functions that give true or false."""
+
+KEEP_TYPE = set(
+    """abs absolute add clip fabs floor_divide maximum minimum multiply negative positive power remainder sign square
+    subtract where""".split()
+)
+"""Functions that give whole numbers for whole numbers."""
+
+OF_TENSORS = set(
+    """arctan2 copysign floor_divide heaviside hypot logaddexp logaddexp2 logical_and logical_or logical_xor
+    where""".split()
+)
+"""Functions that take no plain numbers."""
+
 
 class Operand(Symbol):
     """A symbol that has a value: what NumPy's functions make of it is computed at once, by PyTorch's.
 
+    Numbers and conditions count in the type of the input, as in NumPy, where PyTorch would take its default type.
+
     >>> np.tanh(1 - Operand(torch.zeros(2))).value
     tensor([0.7616, 0.7616])
+    >>> (0.1 * (Operand(torch.ones(2).double()) > 0)).value
+    tensor([0.1000, 0.1000], dtype=torch.float64)
     """
 
     def __init__(self, function: Any, arguments: tuple[Any, ...] = ()) -> None:
         super().__init__(function, arguments)
-        self.value = FUNCTIONS[function](*map(self._plain, arguments)) if arguments else function
+        if not arguments:
+            self.value = self.input = function
+            self.floating = True
+            return
+        self.input = next(a.input for a in arguments if isinstance(a, Operand))
+        self.floating = function not in CONDITIONS
+        if function in KEEP_TYPE:
+            self.floating = any(map(_is_floating, arguments[1:] if function == "where" else arguments))
+        self.value = FUNCTIONS[function](*map(self._plain, arguments))
 
     def _plain(self, argument: Any) -> Any:
+        """The argument as PyTorch's function takes it."""
         if isinstance(argument, Operand):
-            return argument.value
+            if self.function == "where" and argument is self.arguments[0]:
+                return argument.value != 0 if argument.floating else argument.value
+            as_it_is = argument.floating or not self.floating
+            return argument.value if as_it_is else argument.value.to(self.input.dtype)
         if isinstance(argument, np.ndarray) and argument.ndim:
-            tensor = next(a.value for a in self.arguments if isinstance(a, Operand))
-            return torch.as_tensor(argument, dtype=tensor.dtype, device=tensor.device)
-        return argument.item() if isinstance(argument, (np.ndarray, np.generic)) else argument
+            dtype = self.input.dtype if argument.dtype.kind == "f" else None
+            return torch.as_tensor(argument, dtype=dtype, device=self.input.device)
+        argument = argument.item() if isinstance(argument, (np.ndarray, np.generic)) else argument
+        if self.function in OF_TENSORS and isinstance(argument, (int, float)):
+            return self.input.new_full((), argument)
+        return argument
+
+
+def _is_floating(argument: Any) -> bool:
+    if isinstance(argument, Operand):
+        return argument.floating
+    return np.result_type(argument).kind == "f" if argument is not None else False
 
 
 class Formula(Layer):
@@ -84,8 +153,7 @@ class Formula(Layer):
         super().__init__(module)
         self.module = module.clone().clear_state()
         self.spread = module.arity != 1
-        arguments = {name: value for name, value in vars(module).items() if isinstance(value, np.ndarray)}
-        self.inline = not arguments
+        self.inline = not any(isinstance(part, np.ndarray) and part.ndim for part in parts_of_formula(module))
 
     def forward(self, input: Any) -> Any:
         first, *others = input if self.spread else [input]
@@ -105,13 +173,18 @@ def unknown_function(module: nn.Pointwise) -> str | None:
     if type(module).formula is nn.Pointwise.formula:
         return "it has no formula"
     try:
-        pending = [module.formula(*[Symbol("x") for _ in range(module.arity or 2)])]
+        parts = list(parts_of_formula(module))
     except Exception as error:
         return f"its formula cannot be recorded: {error}"
+    used = [part.function for part in parts if isinstance(part, Symbol) and part.arguments]
+    return next((f"its formula uses {function}" for function in used if function not in FUNCTIONS), None)
+
+
+def parts_of_formula(module: nn.Pointwise) -> Iterator[Any]:
+    """The symbols that a formula gives, and all that they are made of."""
+    pending = [module.formula(*[Symbol("x") for _ in range(module.arity or 2)])]
     while pending:
-        symbol = pending.pop()
-        if isinstance(symbol, Symbol) and symbol.arguments:
-            if symbol.function not in FUNCTIONS:
-                return f"its formula uses {symbol.function}"
-            pending.extend(symbol.arguments)
-    return None
+        part = pending.pop()
+        yield part
+        if isinstance(part, Symbol):
+            pending.extend(part.arguments)

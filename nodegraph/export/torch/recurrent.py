@@ -52,6 +52,12 @@ class RecurrentModule(torch.nn.Module):
         """Forget the states that a stateful one keeps, so that the next call begins with zeros."""
         self.kept_states = None
 
+    def _apply(self, fn: Any, recurse: bool = True) -> RecurrentModule:
+        """What `to`, `cuda` and `half` call for all tensors: kept states go where the parameters go."""
+        if self.kept_states is not None:
+            self.kept_states = table.map(fn, self.kept_states)
+        return super()._apply(fn, recurse)
+
     def forward(self, *inputs: Any) -> Any:
         xs, states, mask = self.given(inputs if self.outermost else inputs[0])
         xs = [x.transpose(0, 1) for x in xs] if self.batch_first else xs

@@ -10,7 +10,7 @@ from nodegraph import nn
 from nodegraph.errors import ArgumentError, T7Error
 from nodegraph.io.t7.parts import TABLE_IN, TABLE_OUT, Part, axis, component, long_storage, pair_of_empty, same
 from nodegraph.io.t7.parts import row as plain_row
-from nodegraph.io.t7.translation import Exporter, Fields, register
+from nodegraph.io.t7.translation import BY_CLASS, TRANSLATIONS, Exporter, Fields, Translation, register
 from nodegraph.io.t7.values import DTYPES, KINDS, Table
 
 
@@ -104,13 +104,23 @@ def _give_map_table(module: nn.MapTable, exporter: Exporter) -> dict[str, Any]:
 register("nn.MapTable", _map_table, nn.MapTable, _give_map_table)
 
 
+def _give_stack(module: nn.StackTable, exporter: Exporter) -> dict[str, Any]:
+    if module.axis < 0:
+        raise T7Error(f"Torch7 cannot count the new axis from the end, as {module!r} does")
+    return {"modules": exporter.records([nn.MapTable(nn.Unsqueeze(module.axis)), nn.JoinTable(module.axis)])}
+
+
+# Torch7 has no such class, but others that do the same; what was unrolled ends with it.
+BY_CLASS[nn.StackTable] = Translation("nn.Sequential", TRANSLATIONS["nn.Sequential"].build, _give_stack)
+
+
 def _only_module(fields: Fields) -> Any:
-    """A class that only says where or how its module runs: the module itself."""
+    """A class that only says where or how its module runs, or how it was made: the module itself."""
     return fields.components()[0]
 
 
-for _name in ("nn.GPU", "nn.DataParallelTable", "nn.Serial"):
-    register(_name, _only_module)
+for _name in "GPU DataParallelTable Serial Inception FireModule BiSequencer SeqBRNN".split():
+    register(f"nn.{_name}", _only_module)
 
 
 def _give_profile(module: nn.Profile, exporter: Exporter) -> dict[str, Any]:
@@ -172,5 +182,11 @@ register("nn.WeightNorm", _weight_norm, nn.WeightNorm, _give_weight_norm)
 
 # Criterions as modules
 
-plain_row("nn.ModuleFromCriterion", nn.ModuleFromCriterion, component("criterion"), pair_of_empty())
+plain_row(
+    "nn.ModuleFromCriterion",
+    nn.ModuleFromCriterion,
+    component("criterion"),
+    pair_of_empty(),
+    Part(give=lambda module, exporter: {"output": np.zeros(1, exporter.dtype)}),  # where Torch7 puts the loss
+)
 plain_row("nn.CriterionTable", nn.CriterionTable, component("criterion"), TABLE_IN)

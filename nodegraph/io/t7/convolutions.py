@@ -74,7 +74,23 @@ row(
     aliases=("cudnn.SpatialFullConvolution",),
 )
 row("nn.SpatialDepthWiseConvolution", nn.SpatialDepthWiseConvolution, *PLANES, *PADDED, elements=PLANAR_WEIGHT)
-row("nn.SpatialSubSampling", nn.SpatialSubSampling, PLANES[0], *PLANAR, elements=("nInputPlane",))
+
+
+def _subsampling_weight(fields: Fields) -> Any:
+    """The number of planes; in old models each place of the window may have the plane's weight to itself."""
+    planes, weight = fields.get("nInputPlane"), fields.array("weight")
+    if weight.shape == (planes, fields.get("kH"), fields.get("kW")) and (weight == weight[:, :1, :1]).all():
+        fields.record.fields["weight"] = weight[:, 0, 0]
+    fields.elements("weight", planes)
+    return planes
+
+
+row(
+    "nn.SpatialSubSampling",
+    nn.SpatialSubSampling,
+    Part(_subsampling_weight, PLANES[0].give),
+    *PLANAR,
+)
 row("nn.VolumetricConvolution", nn.VolumetricConvolution, *PLANES, *CUBIC_PADDED, BUFFERS, elements=CUBIC_WEIGHT)
 row(
     "nn.VolumetricDilatedConvolution",
@@ -98,20 +114,39 @@ row(
 )
 
 
-def _ungrouped(torch: str, ours: type) -> None:
-    """A convolution of cuDNN's, which may keep groups of planes apart."""
-    plain = TRANSLATIONS[torch.replace("cudnn", "nn")]
+def _grouped(torch: str, ours: type, parts: list[Part], kernel: tuple[str, ...]) -> None:
+    """A convolution of cuDNN's, which may keep groups of planes apart: one convolution for each of them here."""
+    plain, axis = TRANSLATIONS[torch.replace("cudnn", "nn")], -1 - len(kernel)
 
     def build(fields: Fields) -> Any:
-        if fields.get("groups", 1) != 1:
-            raise ArgumentError(f"{ours.__name__} has no groups, this one has {fields.get('groups')}")
-        return plain.build(fields)
+        groups = fields.get("groups", 1)
+        if groups == 1:
+            return plain.build(fields)
+        inside, outside = fields.get("nInputPlane"), fields.get("nOutputPlane")
+        if groups < 1 or inside % groups or outside % groups:
+            raise ArgumentError(f"{inside} input and {outside} output planes do not make {groups} groups")
+        n, m = inside // groups, outside // groups
+        fields.elements("weight", outside, n, *kernel)
+        sizes = [part.read(fields) for part in parts]
+        weight = fields.fitting("weight", (outside, n, *[fields.get(name) for name in kernel]))
+        concat = nn.Concat(axis)
+        for i in range(groups):
+            convolution = ours(n, m, *sizes)
+            convolution.weight = weight[i * m : (i + 1) * m]
+            if fields.get("bias") is None:
+                convolution.no_bias()
+            else:
+                convolution.bias = fields.fitting("bias", (outside,))[i * m : (i + 1) * m]
+            for name in convolution.own_parameter_names():
+                setattr(convolution, "grad_" + name, np.zeros_like(getattr(convolution, name)))
+            concat.add(nn.Sequential(nn.Narrow(axis, i * n, n), convolution))
+        return concat
 
     register(torch, build)
 
 
-_ungrouped("cudnn.SpatialConvolution", nn.SpatialConvolution)
-_ungrouped("cudnn.VolumetricConvolution", nn.VolumetricConvolution)
+_grouped("cudnn.SpatialConvolution", nn.SpatialConvolution, PADDED, PLANAR_WEIGHT[2:])
+_grouped("cudnn.VolumetricConvolution", nn.VolumetricConvolution, CUBIC_PADDED, CUBIC_WEIGHT[2:])
 
 
 def _frames(*names: str) -> list[Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,19 @@ from nodegraph.errors import T7Error
 TOKEN = re.compile(rb"\s*([^\s]{1,40})")
 TOKENS_AT_ONCE = 4096
 
+OTHER_FILES = {
+    b"version https://git-lfs": "is a pointer of Git LFS, which `git lfs pull` replaces by the file itself",
+    b"PK\3\4": "is an archive of PyTorch's or another zip, not a file of Torch7's",
+    b"\x80\2": "is a pickle, such as PyTorch writes, not a file of Torch7's",
+    b"\x80\3": "is a pickle, such as PyTorch writes, not a file of Torch7's",
+    b"\x80\4": "is a pickle, such as PyTorch writes, not a file of Torch7's",
+    b"\x1f\x8b": "is packed by gzip: unpack it first",
+    b"\x89HDF": "is an HDF5 file, such as Keras writes, not a file of Torch7's",
+}
+"""How files begin that bear the names of Torch7's, and what is to be said of them."""
 
-class Source:
+
+class Source(ABC):
     """The bytes and a place in them. A subclass reads the numbers at that place and moves on."""
 
     long_size = 8
@@ -43,19 +55,21 @@ class Source:
         start, self.position = self.position, self.position + count
         return memoryview(self.content)[start : start + count]
 
+    @abstractmethod
     def integer(self) -> int:
-        raise NotImplementedError
+        """A whole number of 4 bytes: a size, an index, the kind of a value."""
 
+    @abstractmethod
     def double(self) -> float:
-        raise NotImplementedError
+        """Lua's own kind of number."""
 
+    @abstractmethod
     def text(self) -> bytes:
         """Bytes after their number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def numbers(self, dtype: np.dtype, count: int) -> np.ndarray:
         """An array of numbers, in memory of its own."""
-        raise NotImplementedError
 
     def long(self) -> int:
         return int(self.numbers(np.dtype("i8"), 1)[0])
@@ -171,7 +185,8 @@ def sources(content: bytes) -> list[Source]:
         return [Binary(content, "<", 8), Binary(content, "<", 4)]
     if len(head) == 4 and head[:3] == b"\0\0\0" and head[3] <= 8:
         return [Binary(content, ">", 8), Binary(content, ">", 4)]
-    raise T7Error("the file does not begin like one of Torch7", 0)
+    other = next((said for beginning, said in OTHER_FILES.items() if content.startswith(beginning)), None)
+    raise T7Error(f"the file {other or 'does not begin like one of Torch7'}", 0)
 
 
 def is_whole(number: float) -> bool:

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from nodegraph.errors import T7Error
-from nodegraph.io.t7 import containers, convolutions, criterions, graph, layers, local_normalisation, pooling, weights
+from nodegraph.io.t7 import (
+    containers,
+    convolutions,
+    criterions,
+    graph,
+    layers,
+    local_normalisation,
+    pooling,
+    recurrent_layers,
+    sequencer,
+    weights,
+)
 from nodegraph.io.t7.reader import read as read_content
 from nodegraph.io.t7.translation import Exporter, Importer, known
 from nodegraph.io.t7.values import Function, Record, Table, plain
@@ -18,7 +29,10 @@ from nodegraph.io.writing import write_whole
 from nodegraph.nn.component import Component
 from nodegraph.nn.module import Module
 
-TRANSLATED = (containers, convolutions, criterions, graph, layers, local_normalisation, pooling, weights)
+TRANSLATED = (
+    *(containers, convolutions, criterions, graph, layers),
+    *(local_normalisation, pooling, recurrent_layers, sequencer, weights),
+)
 """The modules that fill in the translations when they are imported."""
 
 
@@ -55,11 +69,12 @@ def read(path: str | os.PathLike[str]) -> Any:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """What a .t7 file holds: a network as a module, a char-rnn checkpoint as a CharacterModel, or plain Python.
+    """What a .t7 file holds: a network as a module, a character model as a CharacterModel, or plain Python.
 
     Networks become modules of nodegraph.nn, graphs of nngraph's a GModule, criterions, too, also where they stand in a
-    table; everything else is as `read` gives it. Dimensions, indices and labels, which count from 1 in Torch, count
-    from 0 here. T7Error for a damaged file, and for a module of a class that has no counterpart here.
+    table; checkpoints of char-rnn and torch-rnn a CharacterModel; everything else is as `read` gives it. Dimensions,
+    indices and labels, which count from 1 in Torch, count from 0 here. T7Error for a damaged file, and for a module of
+    a class that has no counterpart here.
     """
     value = values(path)
     try:
@@ -70,7 +85,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def translated(value: Any) -> Any:
     """A value that was read, with modules in place of the Torch objects that stand for some."""
-    if isinstance(value, Table) and value.get("protos") is not None:
+    if isinstance(value, Table) and (value.get("protos") is not None or value.get("model") is not None):
         # Character models are an application built upon the library, hence the import here.
         from nodegraph.models.char_rnn import torch_checkpoint
 

@@ -112,8 +112,10 @@ row(
 )
 
 
-def _lp_pooling(fields: Fields) -> nn.SpatialLPPooling:
-    first = fields.get("modules").get(1)
+def _lp_pooling(fields: Fields) -> nn.Module:
+    first, second = fields.get("modules").get(1), fields.get("modules").get(2)
+    if second.name == "nn.SpatialSubSampling":  # The first versions could weight the places of a window.
+        return nn.Sequential(*fields.components())
     power = 2 if first.name == "nn.Square" else first.fields["pow"]
     return nn.SpatialLPPooling(1, power, *[fields.get(name) for name in ("kW", "kH", "dW", "dH")])
 

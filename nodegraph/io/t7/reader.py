@@ -30,6 +30,8 @@ MEMORY_ALLOWED, MEMORY_PER_BYTE = 60_000_000, 10
 OBJECT_SIZE, TABLE_SIZE, HASH_SIZE, ENTRY_SIZE = 150, 110, 200, 60
 """About what an object takes, a table, its dictionary of up to five entries, and each further entry, in bytes."""
 UNFINISHED = object()
+TWO_OBJECTS = "nn.GPU"
+"""The class that writes a header before its fields."""
 NUMERIC_CLASS = re.compile(r"torch\.(\w+?)(Tensor|Storage)")
 
 Reading = Generator[Any, Any, Any]
@@ -191,8 +193,12 @@ class Reader:
             self._remember(index, UNFINISHED)
             return self._remember(index, (yield self._tensor(name, dtype)))
         self._account(OBJECT_SIZE)
+        if name in TDS_TABLES:
+            table = self._remember(index, Table())
+            yield TDS_TABLES[name](self, table)
+            return table
         record = self._remember(index, Record(self.names.setdefault(name, name), None, version, start))
-        record.content = yield CONTENTS.get(name, Reader._value)(self)
+        record.content = yield self._gpu() if name == TWO_OBJECTS else self._value()
         return record
 
     def _tensor(self, name: str, dtype: np.dtype) -> Reading:
@@ -227,29 +233,25 @@ class Reader:
     # Classes that do not write one table of fields
 
     def _gpu(self) -> Reading:
-        """nn.GPU: a header with type and device, then the fields."""
+        """A header with type and device, then the fields."""
         yield self._value()
         return (yield self._value())
 
-    def _hash(self) -> Reading:
-        table = Table()
+    def _hash(self, table: Table) -> Reading:
         yield from self._entries(table, self.source.bounded(self.source.long(), self.source.least_entry, "the size"))
-        return table
 
-    def _vector(self) -> Reading:
-        table = Table()
+    def _vector(self, table: Table) -> Reading:
         for _ in range(self.source.bounded(self.source.long(), self.source.least_value, "the size")):
             table.array.append((yield self._value()))
-        return table
 
 
-CONTENTS: dict[str, Callable[[Reader], Reading]] = {
-    "nn.GPU": Reader._gpu,
+TDS_TABLES: dict[str, Callable[[Reader, Table], Reading]] = {
     "tds.Hash": Reader._hash,
     "tds_hash": Reader._hash,
     "tds.Vec": Reader._vector,
     "tds_vec": Reader._vector,
 }
+"""The tables of tds, which are tables here as any others."""
 
 
 def decoded(text: bytes) -> str:

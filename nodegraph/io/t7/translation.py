@@ -22,6 +22,9 @@ MAX_NESTING = 100
 MAX_SIZE = 1_000_000
 """How many modules a network may have, each counted as often as it occurs."""
 
+TWIN_OF = "twinOf"
+"""The field of a twin that holds the object it stands for; Torch7 does not look at it."""
+
 UNFINISHED = object()
 
 
@@ -162,7 +165,8 @@ class Importer:
         self.nesting += 1
         fields = Fields(value, self)
         try:
-            made = translation.build(fields)
+            first = value.fields.get(TWIN_OF)
+            made = translation.build(fields) if first is None else self.component(first)
             if id(made) not in self.sizes:  # a class that only wraps a module gives that module
                 self._finish(made, fields)
         except T7Error as error:
@@ -223,36 +227,54 @@ class Importer:
 
 
 class Exporter:
-    """Gives the Torch objects for modules: one for each module, however often it occurs."""
+    """Gives the Torch objects for modules: one for each place of a module in a network.
+
+    Torch7 keeps what a module computed in the module itself, so that one in two places overwrites what it still needs.
+    In the second place stands a twin with the same tensors, from which reading finds the way back to one module.
+    """
 
     def __init__(self, dtype: Any = np.float64) -> None:
         self.dtype = np.dtype(dtype)
         self.made: dict[int, tuple[Any, Record]] = {}
+        self.placed: set[int] = set()
         self.nesting = 0
 
     def record(self, component: Any) -> Record:
-        """The Torch object; T7Error for a class that Torch7 does not have."""
+        """The Torch object that stands for a component; T7Error for a class that Torch7 does not have."""
         if id(component) in self.made:
             return self.made[id(component)][1]
+        return self._written(component, None)
+
+    def in_place(self, component: Any) -> Record:
+        """The Torch object for one more place in a network: the same at first, then a twin of it."""
+        first = self.record(component)
+        if id(component) not in self.placed:
+            self.placed.add(id(component))
+            return first
+        return self._written(component, first)
+
+    def _written(self, component: Any, first: Record | None) -> Record:
         translation = BY_CLASS.get(type(component))
         if translation is None or translation.give is None:
-            raise T7Error(f"Torch7 has no counterpart to {component!r}; nodegraph.io.t7.register can give it one")
+            name = type(component).__name__
+            raise T7Error(f"Torch7 has no counterpart to {name}; nodegraph.io.t7.register can give it one")
         if self.nesting == MAX_NESTING:
             raise T7Error(f"modules are nested more than {MAX_NESTING} deep")
         record = Record(translation.torch, None, translation.version)
-        self.made[id(component)] = component, record
+        if first is None:
+            self.made[id(component)] = component, record
         own = self._own_fields(component) if isinstance(component, Module) else {}
         self.nesting += 1
         try:
-            fields = {**own, **translation.give(component, self)}
+            fields = {**own, **translation.give(component, self), TWIN_OF: first}
         finally:
             self.nesting -= 1
         record.content = Table(hash={name: value for name, value in fields.items() if value is not None})
         return record
 
     def records(self, components: list[Any]) -> Table:
-        """A table of Torch objects."""
-        return Table([self.record(component) for component in components])
+        """A table of Torch objects, each in its place."""
+        return Table([self.in_place(component) for component in components])
 
     def empty(self) -> np.ndarray:
         """A tensor without elements, of the model's type."""

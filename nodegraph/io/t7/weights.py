@@ -23,7 +23,14 @@ from nodegraph.io.t7.parts import (
 from nodegraph.io.t7.translation import Exporter, Fields, from_1, register, to_1
 from nodegraph.io.t7.values import Table
 
-row("nn.Linear", nn.Linear, extent("weight", 1), extent("weight", 0), present("bias"))
+row(
+    "nn.Linear",
+    nn.Linear,
+    extent("weight", 1),
+    extent("weight", 0),
+    present("bias"),
+    aliases=("nn.LinearNoBias",),
+)
 row(
     "nn.Bilinear",
     nn.Bilinear,
@@ -93,6 +100,7 @@ row(
     Part(_padding_index, lambda module, _: {"paddingValue": (to_1(module.padding_index) or 0)}),
     *LOOKUP,
     version=4,
+    aliases=("nn.Dictionary",),
 )
 
 

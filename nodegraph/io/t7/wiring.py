@@ -66,7 +66,7 @@ class Nodes:
             self.made[node] = self._part(node.parents[0], node.module)
         else:
             module = JustElement() if isinstance(node.module, Part) else node.module
-            made = self.made[node] = new_node({"module": self.exporter.record(module)})
+            made = self.made[node] = new_node({"module": self.exporter.in_place(module)})
             for parent in node.parents:
                 connect(made, self.taken_once(self.made[parent], made))
         data(self.made[node]).set("annotations", annotations(node))

@@ -15,7 +15,6 @@ import numpy as np
 from nodegraph.errors import T7Error
 from nodegraph.io.t7.reader import (
     BOOLEAN,
-    CONTENTS,
     MAX_AXES,
     NIL,
     NUMBER,
@@ -23,6 +22,8 @@ from nodegraph.io.t7.reader import (
     RECURSIVE_FUNCTION,
     STRING,
     TABLE,
+    TDS_TABLES,
+    TWO_OBJECTS,
 )
 from nodegraph.io.t7.values import KINDS, Function, Key, Record, Storage, Table
 
@@ -163,7 +164,7 @@ class Writer:
     def _object(self, value: Record | Storage | np.ndarray) -> Writing:
         output = self.output
         if isinstance(value, Record):
-            if value.name in CONTENTS:
+            if value.name in TDS_TABLES or value.name == TWO_OBJECTS:
                 raise T7Error(f"a {value.name} cannot be written to a .t7 file")
             self._class(value.name, value.version)
             yield value.content

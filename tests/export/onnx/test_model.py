@@ -164,6 +164,64 @@ def test_a_graph_that_depends_on_an_open_length_is_refused():
     assert not any(open_axes(onnx_model(Baked(), (5, 4))))
 
 
+class WithoutShape(nn.Module):
+    parameter_names = ()
+
+    def update_output(self, input):
+        return np.sort(input)
+
+
+def test_the_rest_is_not_looked_at_after_a_class_without_shape():
+    x = nn.Identity()()
+    for module in nn.Sequential(WithoutShape(), Filled()), GModule(x, Filled()(WithoutShape()(x))):
+        with pytest.raises(ExportError, match=r"ONNX cannot express WithoutShape\(\) \(np.sort\)$"):
+            onnx_model(module, (5, 4))
+
+
+class Conditions(Sorted):
+    def update_output(self, input):
+        return (input > 0) + (input > 1)
+
+
+def test_what_the_checker_does_not_take_is_told_in_one_line():
+    with pytest.raises(ExportError, match="the graph does not pass ONNX' check: .*Add.*bool") as caught:
+        onnx_model(Conditions(), (5, 4))
+    assert "\n" not in str(caught.value)
+
+
+class Tiled(Sorted):
+    """A vector whose length is a sum of products of lengths."""
+
+    def update_output(self, input):
+        return np.broadcast_to(input.sum(), self.output_shape(input.shape))
+
+    def output_shape(self, shape):
+        return (2 * shape[0] * shape[1] + shape[0] - 1,)
+
+
+class Halved(Tiled):
+    def output_shape(self, shape):
+        return (shape[0] // 2,)
+
+
+def test_lengths_are_worked_out_as_far_as_they_are_sums_of_products():
+    model = onnx_model(Tiled(), ("batch", "n"))
+    for shape in (3, 4), (1, 1):
+        assert_same(Tiled(), model, numbers(*shape))
+    with pytest.raises(ExportError, match=r"a length that the graph would have to work out, \(batch\)//\(2\)"):
+        onnx_model(Halved(), ("batch", 4))
+    assert_same(Halved(), onnx_model(Halved(), (6, 4)), numbers(6, 4))
+
+
+def test_nodes_of_one_name_are_told_apart():
+    x, y = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="x")
+    module = GModule([x, y], nn.CSubTable()([x, y]).annotate(name="x"))
+    model = onnx_model(module, [(5, 3), (5, 3)])
+    names = [value.name for value in [*model.graph.input, *model.graph.output]]
+    assert len(set(names)) == 3 and names[0] == "x"
+    assert_same(module, model, [numbers(5, 3), numbers(5, 3, seed=1)])
+
+
 def test_a_class_can_be_registered():
     class Erf(Sorted):
         def update_output(self, input):
@@ -185,6 +243,14 @@ def test_refusals_name_what_was_given():
         onnx_model(nn.Linear(4, 3), "abc")
     with pytest.raises(ArgumentError, match="takes a module"):
         onnx_model(np.tanh, (5, 2))
+    with pytest.raises(ArgumentError, match="at most 8 axes can be open, got a, b, c, d, e, f, g, h, i"):
+        onnx_model(nn.Identity(), tuple("abcdefghi"))
+
+
+def test_what_is_larger_than_a_file_can_be_is_refused(monkeypatch):
+    monkeypatch.setattr("nodegraph.export.onnx.model.LARGEST", 2**10)
+    with pytest.raises(ExportError, match="holds at most 2 GiB, the module's parameters have 0.0 GiB"):
+        onnx_model(nn.Linear(100, 100), (5, 100))
 
 
 # Random graphs

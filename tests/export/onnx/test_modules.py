@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from nodegraph import table
+from nodegraph import GModule, nn, table
 from nodegraph.errors import ExportError
 
 import oracle
-from module_examples import EXAMPLES, example
+from module_examples import EXAMPLES, example, numbers
 from onnx_judge import as_type, assert_same, larger, open_axes
 from torch_arguments import INDEX_INPUTS, OURS_DIFFERS, RIGGED
 
@@ -70,6 +70,65 @@ def test_every_module_of_the_oracle():
         model = onnx_model(module, table.shape(input))
         assert_same(module, model, input)
         assert_same(module, model, larger(model, input))
+
+
+POOLING = nn.SpatialMaxPooling(2, 2)
+POOLING.forward(np.ones((1, 1, 4, 4)))
+OVER_PADDING = nn.SpatialMaxPooling(3, 3, 3, 3, 1, 1)
+KERNEL = np.ones((3, 3))
+REFUSED = [
+    (nn.Dropout(0.5, stochastic_inference=True), (5, 4), "random numbers"),
+    (nn.SpatialDropout(0.5, stochastic_inference=True), (2, 3, 5, 4), "random numbers"),
+    (nn.IndexLinear(8, 3, normalize=True), [(4,), (4,)], "normalised by what the module has seen"),
+    (nn.IndexLinear(8, 3), [(4,), (4,), (2,)], "samples whose sizes are an input"),
+    (nn.SpatialFullConvolution(2, 3, 2, 2), (1, 2, "height", "width"), "open sizes in float64; make the module float"),
+    (nn.SpatialSubtractiveNormalization(1, KERNEL), (1, 1, "height", 4), r"\(planes of open sizes\)"),
+    (nn.SpatialDivisiveNormalization(1, KERNEL), (1, 1, "height", 4), r"\(planes of open sizes\)"),
+    (nn.TemporalDynamicKMaxPooling(2), ("batch", "frames", 3), "a number of frames that is open"),
+    (nn.SpatialMaxUnpooling(POOLING), (1, 1, 2, 2), "its pooling module does not run before it"),
+    (nn.Sequential(OVER_PADDING, nn.SpatialMaxUnpooling(OVER_PADDING)), (1, 1, 5, 5), "over padding"),
+    (nn.Reverse(), [(5, 4, 3), (5, 4)], "a mask, where the lengths of the sequences would do"),
+    (nn.Last(), [(5, 4, 3), (5, 4)], "a mask, where the lengths of the sequences would do"),
+]
+
+
+@pytest.mark.parametrize("module, shapes, reason", REFUSED, ids=lambda part: type(part).__name__)
+def test_what_onnx_has_not_is_refused_with_the_reason(module, shapes, reason):
+    with pytest.raises(ExportError, match=reason):
+        onnx_model(module, shapes)
+
+
+def with_a_row_of_zeros():
+    module = nn.LookupTableMaskZero(7, 3)
+    module.weight[0] = 1  # which stands for padding, and is never looked up
+    return module
+
+
+def unpooled_twice():
+    x, pooling = nn.Identity()(), nn.SpatialMaxPooling(2, 2)
+    pooled = pooling(x)
+    back = [nn.SpatialMaxUnpooling(pooling)(node) for node in (pooled, nn.Square()(pooled))]
+    return GModule(x, nn.CAddTable()(back))
+
+
+SPECIAL = {
+    "Reverse without lengths": (nn.Reverse(), ("steps", "batch", 3), numbers(5, 4, 3)),
+    "Last without lengths": (nn.Last(), ("steps", "batch", 3), numbers(5, 4, 3)),
+    "a lookup of padding": (with_a_row_of_zeros(), ("n",), np.array([-1, 0, 3, 6])),
+    "places of maxima used twice": (unpooled_twice(), ("batch", 1, 4, 4), numbers(2, 1, 4, 4)),
+    "windows that reach further than padding may": (
+        nn.SpatialDilatedMaxPooling(2, 2, 3, 3, 0, 0, 3, 3).ceil(), ("batch", 1, 8, 8), numbers(2, 1, 8, 8)
+    ),
+    "a size that stays": (
+        nn.SpatialUpSamplingBilinear({"owidth": 4, "oheight": 8}), ("batch", 1, 4, 4), numbers(2, 1, 4, 4)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_cases(name):
+    module, shape, input = SPECIAL[name]
+    assert_same(module, onnx_model(module, shape), input)
 
 
 @pytest.mark.parametrize("name", sorted(INEXPRESSIBLE))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Recurrent, nn, unroll
+from nodegraph.errors import ExportError, ShapeError
 from nodegraph.models import gru, lstm, rnn
 
 from module_examples import numbers
@@ -116,3 +117,49 @@ def test_unrolled():
     model = onnx_model(network, [(4, "batch", 3), ("batch", 2), ("batch", 2)])
     assert "Scan" not in kinds(model)
     assert_same(network, model, [numbers(4, 5, 3), *states(5, 2, 2)])
+
+
+def test_lengths_for_a_fixed_number_of_steps():
+    network = Recurrent(lstm.create(3, 2), masked=True)
+    model = onnx_model(network, [(4, "batch", 3), ("batch",)])
+    assert_same(network, model, [numbers(4, 3, 3), np.array([4, 2, 0])])
+
+
+class Doubled(nn.Module):
+    parameter_names = ()
+
+    def update_output(self, input):
+        return 2 * input
+
+
+def over_time(wire, **options):
+    """A Recurrent whose cell has an input and a state."""
+    x, h = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="h")
+    return Recurrent(GModule([x, h], wire(x, h)), **options)
+
+
+def test_a_class_without_shape_runs_step_by_step():
+    network = over_time(lambda x, h: nn.Tanh()(nn.CAddTable()([Doubled()(x), h])))
+    model = onnx_model(network, [("steps", 5, 3), (5, 3)])
+    assert len(bodies(model)) == 2
+    assert_same(network, model, [numbers(4, 5, 3), numbers(5, 3)])
+
+
+def test_steps_without_a_batch_run_step_by_step():
+    network = over_time(lambda x, h: nn.CAddTable()([nn.MulConstant(2)(x), h]))
+    assert_same(network, onnx_model(network, [("steps",), ()]), [numbers(4), np.array(1.5)])
+
+
+def test_what_a_scan_cannot_do_is_refused():
+    lonely = over_time(lambda x, h: [nn.Square()(x), nn.Tanh()(h)], feedback=[(1, 1)])
+    with pytest.raises(ExportError, match="a loop that reads no sequence"):
+        onnx_model(lonely, [(4, 5, 3), (5, 2)])
+    growing = over_time(lambda x, h: nn.JoinTable(1)([x, h]))
+    with pytest.raises(ExportError, match=r"states that change their shape, \(5, 6\)"):
+        onnx_model(growing, [(4, 5, 3), (5, 3)])
+
+
+def test_an_error_in_a_cell_names_its_node():
+    network = over_time(lambda x, h: nn.CAddTable()([nn.Linear(4, 3)(x), h]))
+    with pytest.raises(ShapeError, match=r"Linear .*got \(5, 3\) from .*`x`"):
+        onnx_model(network, [(4, 5, 3), (5, 3)])

@@ -46,6 +46,13 @@ def test_buffers_and_shared_parameters_come_back():
     assert (layer.weight == theirs.state_dict()["1.weight"].numpy()).all()
 
 
+def test_arrays_will_do_for_tensors():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Dropout())
+    state = {"0.weight": np.arange(6.0).reshape(2, 3), "0.bias": np.ones(2)}
+    load_torch(module, state)
+    assert (module[0].weight == state["0.weight"]).all() and (module[0].bias == 1).all()
+
+
 def test_what_does_not_fit_is_named_and_nothing_is_changed():
     module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     before = [p.copy() for p in module.parameters()[0]]

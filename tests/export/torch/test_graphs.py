@@ -129,3 +129,21 @@ def test_shared_modules_and_shared_arrays_stay_shared():
     theirs = to_torch(module)
     assert [name for name, _ in theirs.named_parameters()] == ["1.weight", "1.bias", "3.bias"]
     assert_same(module, theirs, np.ones((2, 3)))
+
+
+class Tripled(nn.Pointwise):
+    """With an array in its formula, so that it stays a module of its own."""
+
+    def formula(self, x):
+        return x * np.array([3.0, 3.0])
+
+    def derivative(self, x, y):
+        return 3 * np.ones_like(x)
+
+
+def test_names_that_are_taken_are_not_given_again():
+    x = nn.Identity()()
+    graph = GModule(x, Tripled()(Tripled()(x).annotate(name="tripled_2")))
+    theirs = to_torch(graph)
+    assert_same(graph, theirs, np.ones((3, 2)))
+    assert [name for name, _ in theirs.named_children()] == ["tripled_2", "tripled_2_"]

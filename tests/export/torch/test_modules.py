@@ -10,7 +10,7 @@ from nodegraph.errors import ExportError
 from nodegraph.nn.dropout import RandomFactor
 
 import oracle
-from module_examples import EXAMPLES, example
+from module_examples import EXAMPLES, example, numbers
 from torch_arguments import INDEX_INPUTS, OURS_DIFFERS, RIGGED
 
 NOISY = {"Dropout", "SpatialDropout", "VolumetricDropout", "RReLU", "WhiteNoise"}
@@ -157,3 +157,38 @@ def test_a_criterion_on_nodes():
     x, t = nn.Identity()(), nn.Identity()()
     module = nodegraph.GModule([x, t], nn.MSECriterion()([nn.Linear(3, 2)(x), t]))
     assert_same(module, to_torch(module), [np.ones((4, 3)), np.ones((4, 2))])
+
+
+def apart():
+    module = nn.MapTable(nn.Linear(2, 2), False).resize(3)
+    module.modules[1].weight += 1
+    return module
+
+
+SPECIAL = {
+    "a map whose modules are not shared": (apart(), [numbers(3, 2, seed=i) for i in range(3)]),
+    "fewer values than modules": (apart(), [numbers(3, 2, seed=i) for i in range(2)]),
+    "Reverse without lengths": (nn.Reverse(), numbers(4, 3, 2)),
+    "Reverse along another axis": (nn.Reverse(1), numbers(4, 3, 2)),
+    "Last without lengths": (nn.Last(), numbers(4, 3, 2)),
+    "Last along another axis": (nn.Last(1), numbers(4, 3, 2)),
+    "the first of each row": (nn.Convert("bt", "b"), numbers(4, 2)),
+    "a row without a batch": (nn.Convert("bf", "b"), numbers(1)),
+    "a criterion that takes no target": (nn.ModuleFromCriterion(nn.L1Cost()), numbers(4, 2)),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_cases(name):
+    module, input = SPECIAL[name]
+    assert_same(module, to_torch(module), input)
+
+
+def test_random_windows_stay_where_they_are_fixed():
+    module = nn.SpatialFractionalMaxPooling(2, 2, 0.6, 0.6)
+    x = tensors(numbers(1, 1, 20, 20))
+    torch.manual_seed(1)
+    theirs = to_torch(module)
+    assert (theirs(x) != theirs(x)).any()
+    fixed = to_torch(module.fix_pooling_regions())
+    assert (fixed(x) == fixed(x)).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Recurrent, nn, unroll
+from nodegraph.errors import ShapeError
 from nodegraph.models import gru, lstm
 
 from torch_judge import arrays, assert_close, assert_same, call, tensors, to_torch, torch  # isort: skip
@@ -65,6 +66,15 @@ def test_a_stateful_one_goes_on_from_its_states():
     assert_same(module, theirs, numbers(5, 2, 3))
 
 
+def test_kept_states_go_where_the_parameters_go():
+    theirs = to_torch(Recurrent(simple(), stateful=True))
+    theirs(*tensors([numbers(5, 6, 3)]))
+    for dtype in (torch.float32, torch.bfloat16):
+        outputs = theirs.to(dtype)(torch.zeros(5, 6, 3, dtype=dtype))
+        assert all(output.dtype == dtype for output in outputs)
+    assert theirs.to("meta")(torch.zeros(5, 6, 3, dtype=dtype, device="meta"))[0].device.type == "meta"
+
+
 def test_states_that_nobody_reads_until_the_end_and_states_outside_loops():
     x, before = nn.Identity()(), nn.Identity()()
     cell = GModule([x, before], [nn.Square()(x), nn.CAddTable()([x, nn.MulConstant(0.5)(before)])])
@@ -102,3 +112,30 @@ def test_a_copy_trains_on_its_own():
     for parameter in other.parameters():
         parameter.data.zero_()
     assert other(*input)[1].abs().max() == 0 and theirs(*input)[1].abs().max() > 0
+
+
+def adding():
+    """A cell that does not tell the size of its state."""
+    x, h = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="h")
+    return GModule([x, h], nn.CAddTable()([x, h]))
+
+
+def test_what_is_given_wrongly_is_told():
+    given = tensors([numbers(3, 2, 2)] * 4)
+    with pytest.raises(ShapeError, match="expected 1 sequences and 1 states, or the sequences alone; got 3 values"):
+        to_torch(Recurrent(adding()))(*given[:3])
+    with pytest.raises(ShapeError, match="or the sequences alone, and lengths or a mask; got 4 values"):
+        to_torch(Recurrent(adding(), masked=True))(*given)
+    with pytest.raises(ShapeError, match="the cell alone does not tell the shapes of its states"):
+        to_torch(Recurrent(adding()))(given[0])
+
+
+def test_a_cell_without_states_gives_its_sequence_alone():
+    x = nn.Identity()()
+    module = Recurrent(GModule(x, nn.Tanh()(x)))
+    assert_same(module, to_torch(module), numbers(3, 2, 2))
+
+
+def test_it_shows_its_options():
+    shown = repr(to_torch(Recurrent(simple(), batch_first=True, masked=True)))
+    assert shown.startswith("Recurrent(\n  batch_first=True, masked=True\n  (0): GModule(")
