@@ -306,6 +306,15 @@ def test_a_parameter_that_is_nan_is_named(drawn):
     assert str(error).splitlines()[0].endswith("its input ranges from 1 to 1; its weight has 1 NaN")
 
 
+def test_backward_stops_too_after_a_compiled_forward(drawn):
+    x = nn.Identity()()
+    model = GModule(x, nn.Tanh()(nn.Linear(2, 2)(x).annotate(name="hidden")).annotate(name="y")).compile()
+    model.forward(np.ones((3, 2)))
+    nodegraph.debug(stop_at_nan=True)
+    error = caught(lambda: model.backward(np.ones((3, 2)), np.full((3, 2), np.inf)), NonFiniteError)
+    assert error.node is model.node("y") and "the gradient that came in has 6 inf" in str(error)
+
+
 def test_backward_stops_too(drawn):
     x = nn.Identity()()
     model = GModule(x, nn.Log()(x).annotate(name="inner"))

@@ -534,6 +534,27 @@ def test_a_watch_in_one_direction(direction):
     assert sorted(seen) == ["hidden", "squashed", "x", "y"]
 
 
+def test_a_backward_that_is_looked_at_goes_node_by_node_also_after_a_compiled_forward():
+    net, x, g = mlp().compile(), rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
+    net.forward(x)
+    expected, seen = net.backward(x, g), []
+    net.forward(x)
+    with net.watch(backward=lambda node, call: seen.append(node.name)):
+        np.testing.assert_allclose(net.backward(x, g), expected, rtol=1e-12)
+    assert seen == ["y", "squashed", "hidden", "x"]
+
+
+def test_a_backward_that_is_looked_at_when_the_run_cannot_be_repeated_is_not_seen_but_right():
+    net, x, g = mlp().compile(), rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
+    net.forward(x)
+    expected, seen = net.backward(x, g), []
+    net.forward(x)
+    net.node("hidden").module.bias += 1
+    with net.watch(backward=lambda node, call: seen.append(node.name)):
+        np.testing.assert_allclose(net.backward(x, g), expected, rtol=1e-12)
+    assert seen == []
+
+
 def two_by_two():
     x, y = nn.Identity()(), nn.Identity()()
     return GModule([x, y], [nn.CAddTable()([x, y]), nn.Tanh()(x)])

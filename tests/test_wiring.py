@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nodegraph
-from nodegraph import GModule, annotate_nodes, nest, nn
+from nodegraph import GModule, Node, annotate_nodes, nest, nn
 from nodegraph.errors import ArgumentError, InputError, ModuleError, ShapeError, StateError, WiringError
 
 
@@ -45,7 +45,9 @@ def test_split_gives_the_parts_of_a_table():
 
 def test_split_of_one_gives_a_node():
     x = nn.Identity()()
-    np.testing.assert_array_equal(GModule(x, x.split(1)).forward([np.ones(2)]), np.ones(2))
+    part = x.split(1)
+    assert isinstance(part, Node)
+    np.testing.assert_array_equal(GModule(x, part).forward([np.ones(2)]), np.ones(2))
 
 
 def test_nest_makes_tables():

@@ -256,7 +256,7 @@ def test_tables_of_tds_are_read():
         [lambda: 0],
         np.array(["x"]),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_lua_does_not_have_is_refused(value, tmp_path):
     with pytest.raises(T7Error):

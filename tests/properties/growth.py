@@ -16,8 +16,11 @@ from nodegraph.errors import ModuleError, NodegraphError, StateError
 CONTAINERS = {"Sequential", "Decorator", "NaN", "Profile", "DontCast", "ParallelTable", "GModule"}
 """Classes whose recipes use other recipes."""
 
-DEMANDING = set("BCECriterion CDivTable Exp FeatureLPPooling Log Parameters Power SpatialLPPooling Sqrt".split())
-"""Classes that do not take every number, or take no input."""
+DEMANDING = {
+    "BCECriterion", "CDivTable", "Exp", "FeatureLPPooling", "Log", "Parameters", "Power", "SpatialLPPooling",
+    "SpatialMaxUnpooling", "Sqrt", "VolumetricMaxUnpooling",
+}  # fmt: skip
+"""Classes that do not take every number, take no input, or must run after another module."""
 
 
 @dataclass(frozen=True)
