@@ -31,9 +31,8 @@ def masked_wiring(wiring: Wiring) -> Wiring:
         choices.append(Where()())
         choices[-1].parents = (masks[-1], cell.outputs[source], state)  # without a child to the cell's own nodes
         if source in [i for i, _ in feedback]:
-            outputs.append(choices[-1])
-            source = len(outputs) - 1
-        outputs[source] = choices[-1]
+            source = len(outputs)  # It gives another state already: this choice becomes an output of its own.
+        outputs[source : source + 1] = [choices[-1]]
         feedback.append((source, to))
     graph = cell.extended([*masks, *choices], [*cell.inputs, *masks], outputs)
     return type(wiring)(graph, feedback, wiring.sequences)

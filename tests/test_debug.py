@@ -72,8 +72,8 @@ def test_as_a_context(folder, drawn):
 def test_as_a_switch(folder, drawn):
     nodegraph.debug(True)
     assert fail().picture is not None
-    nodegraph.debug(False)
-    assert fail().picture is None
+    nodegraph.debug(False, stop_at_nan=True)
+    assert fail().picture is None and not mode.stop_at_nan
 
 
 def test_contexts_nest_and_end_with_an_exception_too(drawn):
@@ -351,11 +351,20 @@ def test_inside_nested_graphs_containers_and_over_time(drawn):
     assert "Log(), module 1 of Sequential" in text and "inside Sequential `deep`" in text and "`block`" in text
 
 
+def test_the_run_of_a_module_in_a_container_is_not_shown_as_that_of_the_node(drawn):
+    x = nn.Identity()()
+    model = GModule(x, nn.Sequential(nn.Tanh(), nn.Log())(x).annotate(name="deep"))
+    error = stopped(lambda: model.forward(np.full((2, 3), -1.0)))
+    assert error.node.name == "deep" and type(error.call.module) is nn.Log
+    assert drawn[0][1]["detail"] == "values" and error.graph.tape["deep"] is None
+
+
 def test_the_first_step_that_made_it_is_named(drawn):
     x, h = nn.Identity()(), nn.Identity()()
     cell = GModule([x, h], nn.Square()(nn.CAddTable()([x, h])).annotate(name="grows"))
     error = stopped(lambda: Recurrent(cell).forward([np.zeros((20, 1, 1)), np.full((1, 1), 10.0)]))
     assert error.node.name == "grows" and "step 8 of a Recurrent" in str(error)  # 10^512 is too large, 10^256 is not
+    assert drawn[0][1]["detail"] == "shapes" and drawn[0][1]["failed"] is error.node
 
 
 def test_whole_numbers_and_tables_and_missing_gradients_are_fine():

@@ -25,6 +25,11 @@ def of_shared_memory():
     return [np.ndarray((3,), buffer=buffer), np.ndarray((3,), buffer=buffer, offset=24)]
 
 
+def side_by_side_in_shared_memory():
+    buffer = bytearray(48)
+    return [np.frombuffer(buffer, count=3)[:], np.frombuffer(buffer, offset=24)[:]]
+
+
 def rows_of_a_matrix():
     block = np.arange(12.0).reshape(4, 3).copy()
     return [block[:1], block[1:]]
@@ -55,7 +60,7 @@ def of_two_vectors():
 @pytest.mark.parametrize(
     "place",
     [
-        of_a_buffer, of_shared_memory, rows_of_a_matrix, single_in_a_double,
+        of_a_buffer, of_shared_memory, side_by_side_in_shared_memory, rows_of_a_matrix, single_in_a_double,
         in_the_wrong_order, with_a_gap, columns, of_two_vectors,
     ],
 )  # fmt: skip

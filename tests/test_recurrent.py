@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph import GModule, Recurrent, annotate_nodes, check_gradients, nn, unroll
+from nodegraph import GModule, Recurrent, annotate_nodes, check_gradients, nest, nn, table, unroll
 from nodegraph.errors import ArgumentError, InputError, ShapeError
 from nodegraph.models import lstm
 
@@ -222,6 +222,20 @@ def test_the_tape_has_gradients_of_zero_where_only_some_steps_have_one_and_none_
     grad_output = net.tape["mixed"].grad_output
     np.testing.assert_array_equal(grad_output[-1], last)
     assert grad_output.shape == (4, 5, 3) and not grad_output[:-1].any()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_of_parts_of_a_state_that_is_a_table(compiled):
+    x, pair = nn.Identity()(), nn.Identity()()
+    a, b = pair.split(2)
+    cell = GModule([x, pair], nest([nn.Tanh()(nn.CAddTable()([x, a])), nn.CMulTable()([x, b])]))
+    net, input = Recurrent(cell, compiled=compiled), [normal(4, 2, 3), [*normal(2, 2, 3)]]
+    (ys, zs), ends = net.forward(input)
+    left_out = net.backward(input, [[ys, None], [None, ends[1]]])
+    zeros = net.backward(input, [[ys, np.zeros_like(zs)], [np.zeros_like(ends[0]), ends[1]]])
+    for one, other in zip(table.leaves(left_out), table.leaves(zeros), strict=True):
+        np.testing.assert_array_equal(one, other)
+    check_gradients(net, input)
 
 
 def test_output_shape():

@@ -126,14 +126,16 @@ def test_a_state_that_would_overflow_in_the_padding():
     assert_as_alone(cell, np.full((40, 2, 3), 2.0), [np.ones((2, 3))], np.array([0, 4]))
 
 
-def test_one_output_that_feeds_three_states():
+@pytest.mark.parametrize("padding", ["pre", "post"])
+def test_one_output_that_feeds_three_states(padding):
     x, a, b, c = nn.Identity()(), nn.Identity()(), nn.Identity()(), nn.Identity()()
     new = nn.Tanh()(nn.CAddTable()([x, nn.CMulTable()([a, b]), c]))
     cell = GModule([x, a, b, c], new)
     masked, plain = (Recurrent(cell, [(0, 1), (0, 2), (0, 3)], masked=masked) for masked in (True, False))
     x, states, gradients = normal(4, 2, 3), [*normal(3, 2, 3)], [normal(4, 2, 3), *normal(3, 2, 3)]
-    ours = run(masked, [x, *states, np.array([4, 2])], gradients)
-    theirs = alone(plain, x, states, gradients, valid_steps(np.array([4, 2]), 4, 2))
+    valid = sequence_mask([4, 2], padding=padding, time_first=True)
+    ours = run(masked, [x, *states, valid], gradients)
+    theirs = alone(plain, x, states, gradients, valid)
     for mine, reference in zip(ours, theirs):
         for a, b in zip(mine, reference):
             np.testing.assert_allclose(a, b, atol=1e-12)

@@ -320,8 +320,7 @@ def locate(error: Exception, place: str, got: str) -> NodegraphError:
     """The error to raise instead: ours with the place added, or a ModuleError that is caused by a foreign one."""
     if isinstance(error, NodegraphError):
         located_error = error.locate(place, got)
-        located_error.__cause__ = error.__cause__
-        located_error.__suppress_context__ = True
+        located_error.__cause__ = error.__cause__  # Also if it is None: the error itself is not shown as a context.
     else:
         located_error = ModuleError(f"{type(error).__name__}: {error}").locate(place, got)
         located_error.__cause__ = error

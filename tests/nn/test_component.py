@@ -1,5 +1,7 @@
 """What modules and criterions have in common: conversion between types, arguments, how they read."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -13,14 +15,16 @@ class Keeping(nn.Identity):
     def __init__(self):
         self.real, self.indices, self.mask = np.ones(2), np.arange(3), np.ones(2, bool)
         self.listed, self.pair, self.mixed = [np.ones(2), self.real], (np.ones(1), np.ones(1)), [self.real, 3]
-        self.words = ["real", "indices"]
+        self.words, self.version = ["real", "indices"], sys.version_info
 
 
 def test_float_converts_real_arrays_wherever_they_are_kept():
-    module = Keeping().float()
+    module = Keeping()
+    words, version = module.words, module.version
+    assert module.float() is module and module.words is words and module.version is version
     assert module.real.dtype == module.listed[0].dtype == module.pair[1].dtype == np.float32
     assert module.listed[1] is module.mixed[0] is module.real and module.mixed[1] == 3
-    assert isinstance(module.pair, tuple) and module.words == ["real", "indices"]
+    assert isinstance(module.pair, tuple)
     assert module.indices.dtype == int and module.mask.dtype == bool
 
 
@@ -28,6 +32,13 @@ def test_arrays_of_the_type_already_stay_the_arrays_they_are():
     module = Keeping()
     real, listed = module.real, module.listed[0]
     assert module.double() is module and module.real is real and module.listed[0] is listed
+
+
+def test_modules_that_are_shared_at_every_level_are_listed_once():
+    module = nn.Tanh()
+    for _ in range(60):
+        module = nn.Sequential(module, module)
+    assert len(module.list_modules()) == 61
 
 
 def test_a_conversion_forgets_the_last_run():
