@@ -1,11 +1,13 @@
 """Where NODEGRAPH_NO_SKIPS is set, as in continuous integration, a missing extra or browser is an error.
 
-No example of hypothesis has a deadline, for how long one takes is the machine's affair.
+No example of hypothesis has a deadline, for how long one takes is the machine's affair. Ctrl-C is heard also where the
+tests run in the background, for some of them send it.
 """
 
 import importlib.util
 import os
 import shutil
+import signal
 
 import hypothesis
 import pytest
@@ -18,6 +20,8 @@ hypothesis.settings.load_profile("nodegraph")
 
 
 def pytest_configure():
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
     if not any(shutil.which(browser) for browser in BROWSERS):
         missing.append("Chromium")
