@@ -92,7 +92,11 @@ def test_options_reach_draw_as_they_are(monkeypatch, capsys):
     status, out, _ = run("draw", "net.py:net", *options, "--shapes", "7,4", "[7,5]", capsys=capsys)
     assert status == 0 and out == "deep.pdf\n"
     assert seen == {
-        "direction": "backward", "detail": "shapes", "input_shapes": [(7, 4), (7, 5)], "depth": 1, "theme": "dark",
+        "direction": "backward",
+        "detail": "shapes",
+        "input_shapes": [(7, 4), (7, 5)],
+        "depth": 1,
+        "theme": "dark",
         "path": "deep.pdf",
     }
 

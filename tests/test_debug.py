@@ -359,6 +359,17 @@ def test_the_run_of_a_module_in_a_container_is_not_shown_as_that_of_the_node(dra
     assert drawn[0][1]["detail"] == "values" and error.graph.tape["deep"] is None
 
 
+def test_a_module_of_ones_own_may_stop_too(drawn):
+    class Checked(nn.Identity):
+        def update_output(self, input):
+            raise NonFiniteError("not with me")
+
+    x = nn.Identity()()
+    error = stopped(lambda: GModule(x, Checked()(x).annotate(name="mine")).forward(np.ones(2)))
+    assert error.node.name == "mine" and error.call is None and error.picture is not None
+    assert drawn[0][1]["detail"] == "values"
+
+
 def test_the_first_step_that_made_it_is_named(drawn):
     x, h = nn.Identity()(), nn.Identity()()
     cell = GModule([x, h], nn.Square()(nn.CAddTable()([x, h])).annotate(name="grows"))

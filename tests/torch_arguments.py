@@ -87,9 +87,7 @@ TRANSLATE = {
     "Select": lambda dimension, index: ((axis(dimension), axis(index)), {}),
     "JoinTable": axis_first,
     "SplitTable": axis_first,
-    "Reshape": lambda *sizes: (
-        (sizes[:-1], {"batch_mode": sizes[-1]}) if isinstance(sizes[-1], bool) else (sizes, {})
-    ),
+    "Reshape": lambda *sizes: (sizes[:-1], {"batch_mode": sizes[-1]}) if isinstance(sizes[-1], bool) else (sizes, {}),
     "GatedLinearUnit": lambda dimension=None: ((dimension and axis(dimension),), {}),
     "Dropout": named("p", "v1", "inplace", "stochastic_inference"),
     "SpatialDropout": named("p", "stochastic_inference"),

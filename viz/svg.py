@@ -7,7 +7,7 @@ import re
 NUMBER = r"-?[\d.]+"
 LABEL = re.compile(
     rf'<polygon fill="(?:none|transparent)" stroke="(?:none|transparent)" points="({NUMBER}),{NUMBER} [^"]*"/>\n'
-    r'((?:<text [^\n]*</text>\n)+)'
+    r"((?:<text [^\n]*</text>\n)+)"
 )
 COMMENT_OR_TITLE = re.compile(r"<!--(?:(?!-->).)*-->\n|<title>[^<]*</title>\n", re.DOTALL)
 FONT_OF_EACH = ' font-family="Helvetica,sans-Serif"'
@@ -32,4 +32,4 @@ def finished(svg: str) -> str:
 
     svg = COORDINATES.sub(lambda match: re.sub(r"(\.\d)\d+", r"\1", match[0]), svg)
     svg = COMMENT_OR_TITLE.sub("", LABEL.sub(label, svg))
-    return re.sub(r'(<svg[^>]*)>', rf"\1 {FONT}>", svg.replace(FONT_OF_EACH, ""), count=1)
+    return re.sub(r"(<svg[^>]*)>", rf"\1 {FONT}>", svg.replace(FONT_OF_EACH, ""), count=1)

@@ -75,9 +75,7 @@ class ClassNLLCriterion(ClassCriterion):
     Source: torch/nn, ClassNLLCriterion.lua; there classes count from 1.
     """
 
-    def __init__(
-        self, weights: np.ndarray | None = None, size_average: bool = True, ignore_index: int = -100
-    ) -> None:
+    def __init__(self, weights: np.ndarray | None = None, size_average: bool = True, ignore_index: int = -100) -> None:
         super().__init__(size_average)
         self.weights, self.ignore_index = optional_weights(weights), integer(ignore_index, "ignore_index")
 

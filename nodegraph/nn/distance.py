@@ -275,4 +275,3 @@ class Kmeans(Parametric):
         if isinstance(shape, list) or len(shape) != 2 or shape[1] != self.dim:
             raise ShapeError(f"expected an array of shape (batch, {self.dim})")
         return shape[:1]
-

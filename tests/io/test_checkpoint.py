@@ -40,7 +40,12 @@ def test_state_of_a_module_has_parameters_and_buffers():
     a.forward(np.random.default_rng(0).standard_normal((5, 3)))
     checkpoint.load_state(b, {name: array.copy() for name, array in checkpoint.state_of(a).items()})
     assert sorted(checkpoint.state_of(a)) == [
-        "hidden.bias", "hidden.weight", "normal.bias", "normal.running_mean", "normal.running_var", "normal.weight",
+        "hidden.bias",
+        "hidden.weight",
+        "normal.bias",
+        "normal.running_mean",
+        "normal.running_var",
+        "normal.weight",
     ]
     x = np.ones((2, 3))
     np.testing.assert_array_equal(a.evaluate().forward(x), b.evaluate().forward(x))

@@ -106,4 +106,6 @@ def test_dot_product_attention():
     query, memory = normal((4, 3)), normal((4, 6, 3))
     m = torch.from_numpy(memory)
     expected = torch.nn.functional.scaled_dot_product_attention(torch.from_numpy(query)[:, None], m, m)[:, 0]
-    np.testing.assert_allclose(dot_product_attention(3).forward([query, memory])[1], expected.numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        dot_product_attention(3).forward([query, memory])[1], expected.numpy(), rtol=1e-12, atol=1e-12
+    )

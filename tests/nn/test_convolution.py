@@ -146,17 +146,20 @@ def test_shapes_that_do_not_fit_are_refused(case):
             module.output_shape(wrong)
 
 
-@pytest.mark.parametrize("name, shape", [
-    ("temporal", (2, 3)),
-    ("row", (1, 3)),
-    ("spatial", (2, 1, 6)),
-    ("dilated", (2, 1, 5)),
-    ("volumetric", (2, 3, 3, 2)),
-    ("map", (3, 4, 2)),
-    ("map", (2, 4, 6)),
-    ("local", (2, 5, 4)),
-    ("full", (2, 0, 3)),
-])
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("temporal", (2, 3)),
+        ("row", (1, 3)),
+        ("spatial", (2, 1, 6)),
+        ("dilated", (2, 1, 5)),
+        ("volumetric", (2, 3, 3, 2)),
+        ("map", (3, 4, 2)),
+        ("map", (2, 4, 6)),
+        ("local", (2, 5, 4)),
+        ("full", (2, 0, 3)),
+    ],
+)
 def test_inputs_too_small_are_refused(name, shape):
     module = CASES[name][0]()
     with pytest.raises(ShapeError, match="expected"):
@@ -170,47 +173,53 @@ def test_what_the_smallest_input_is_called():
         nn.SpatialConvolution(1, 1, 5, 4, 1, 1, 1).output_shape((1, 1, 9))
 
 
-@pytest.mark.parametrize("build", [
-    lambda: nn.SpatialConvolution(0, 1, 2, 2),
-    lambda: nn.SpatialConvolution(1, 2.5, 2, 2),
-    lambda: nn.SpatialConvolution(1, 1, 0, 2),
-    lambda: nn.SpatialConvolution(1, 1, 2, 2, 0),
-    lambda: nn.SpatialConvolution(1, 1, 2, 2, 1, 1, -1),
-    lambda: nn.SpatialConvolution(1, 1, "2", 2),
-    lambda: nn.SpatialConvolutionMM(1, None, 2, 2),
-    lambda: nn.SpatialDilatedConvolution(1, 1, 2, 2, 1, 1, 0, 0, 0),
-    lambda: nn.SpatialDepthWiseConvolution(1, -1, 2, 2),
-    lambda: nn.SpatialConvolutionLocal(1, 1, 2, 3, 3, 3),
-    lambda: nn.SpatialConvolutionLocal(1, 1, 2.0, 3, 1, 1),
-    lambda: nn.SpatialFullConvolution(1, 1, 2, 2, 2, 2, 0, 0, 2),
-    lambda: nn.SpatialFullConvolution(1, 1, 2, 2, 2, 2, 0, 0, 0, -1),
-    lambda: nn.SpatialSubSampling(1.5, 2, 2),
-    lambda: nn.TemporalConvolution(3, 4, 0),
-    lambda: nn.TemporalRowConvolution(3, 2, "1"),
-    lambda: nn.TemporalRowConvolution(3, 2, 1, "yes"),
-    lambda: nn.VolumetricConvolution(1, 1, 1, 1, -1),
-    lambda: nn.VolumetricFullConvolution(1, 1, 2, 2, 2, 1, 1, 1, 0, 0, 0, 1),
-])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.SpatialConvolution(0, 1, 2, 2),
+        lambda: nn.SpatialConvolution(1, 2.5, 2, 2),
+        lambda: nn.SpatialConvolution(1, 1, 0, 2),
+        lambda: nn.SpatialConvolution(1, 1, 2, 2, 0),
+        lambda: nn.SpatialConvolution(1, 1, 2, 2, 1, 1, -1),
+        lambda: nn.SpatialConvolution(1, 1, "2", 2),
+        lambda: nn.SpatialConvolutionMM(1, None, 2, 2),
+        lambda: nn.SpatialDilatedConvolution(1, 1, 2, 2, 1, 1, 0, 0, 0),
+        lambda: nn.SpatialDepthWiseConvolution(1, -1, 2, 2),
+        lambda: nn.SpatialConvolutionLocal(1, 1, 2, 3, 3, 3),
+        lambda: nn.SpatialConvolutionLocal(1, 1, 2.0, 3, 1, 1),
+        lambda: nn.SpatialFullConvolution(1, 1, 2, 2, 2, 2, 0, 0, 2),
+        lambda: nn.SpatialFullConvolution(1, 1, 2, 2, 2, 2, 0, 0, 0, -1),
+        lambda: nn.SpatialSubSampling(1.5, 2, 2),
+        lambda: nn.TemporalConvolution(3, 4, 0),
+        lambda: nn.TemporalRowConvolution(3, 2, "1"),
+        lambda: nn.TemporalRowConvolution(3, 2, 1, "yes"),
+        lambda: nn.VolumetricConvolution(1, 1, 1, 1, -1),
+        lambda: nn.VolumetricFullConvolution(1, 1, 2, 2, 2, 1, 1, 1, 0, 0, 0, 1),
+    ],
+)
 def test_arguments_without_sense_are_refused(build):
     with pytest.raises(ArgumentError):
         build()
 
 
-@pytest.mark.parametrize("build, fan_in", [
-    (lambda: nn.SpatialConvolution(4, 500, 3, 2), 24),
-    (lambda: nn.SpatialConvolutionMM(4, 500, 3, 2), 24),
-    (lambda: nn.SpatialFullConvolution(4, 500, 3, 2), 24),
-    (lambda: nn.SpatialDepthWiseConvolution(4, 500, 3, 2), 24),
-    (lambda: nn.SpatialConvolutionLocal(4, 50, 6, 6, 3, 2), 24),
-    (lambda: nn.SpatialSubSampling(500, 3, 2), 6),
-    (lambda: nn.TemporalConvolution(4, 500, 3), 12),
-    (lambda: nn.TemporalRowConvolution(500, 3), 1500),
-    (lambda: nn.TemporalSubSampling(500, 3), 3),
-    (lambda: nn.VolumetricConvolution(4, 500, 3, 2, 1), 24),
-    (lambda: nn.VolumetricFullConvolution(4, 500, 3, 2, 1), 24),
-    (lambda: nn.SpatialConvolutionMap(nn.full_connection_table(4, 500), 3, 2), 24),
-    (lambda: nn.SpatialFullConvolutionMap(nn.full_connection_table(4, 500), 3, 2), 24),
-])
+@pytest.mark.parametrize(
+    "build, fan_in",
+    [
+        (lambda: nn.SpatialConvolution(4, 500, 3, 2), 24),
+        (lambda: nn.SpatialConvolutionMM(4, 500, 3, 2), 24),
+        (lambda: nn.SpatialFullConvolution(4, 500, 3, 2), 24),
+        (lambda: nn.SpatialDepthWiseConvolution(4, 500, 3, 2), 24),
+        (lambda: nn.SpatialConvolutionLocal(4, 50, 6, 6, 3, 2), 24),
+        (lambda: nn.SpatialSubSampling(500, 3, 2), 6),
+        (lambda: nn.TemporalConvolution(4, 500, 3), 12),
+        (lambda: nn.TemporalRowConvolution(500, 3), 1500),
+        (lambda: nn.TemporalSubSampling(500, 3), 3),
+        (lambda: nn.VolumetricConvolution(4, 500, 3, 2, 1), 24),
+        (lambda: nn.VolumetricFullConvolution(4, 500, 3, 2, 1), 24),
+        (lambda: nn.SpatialConvolutionMap(nn.full_connection_table(4, 500), 3, 2), 24),
+        (lambda: nn.SpatialFullConvolutionMap(nn.full_connection_table(4, 500), 3, 2), 24),
+    ],
+)
 def test_parameters_are_drawn_evenly_from_plus_minus_one_over_root_fan_in(build, fan_in):
     module = build()
     for parameter in (module.weight, module.bias):
@@ -228,20 +237,31 @@ def test_paddings_not_given_follow_the_ones_given_in_convolutions_only():
     assert nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 1, 1, 1, 2).windows.padding == (2, 0, 0)
 
 
-@pytest.mark.parametrize("with_none, without", [
-    (nn.SpatialConvolution(1, 1, 2, 3, None, 2, None, 1), nn.SpatialConvolution(1, 1, 2, 3, 1, 2, 0, 1)),
-    (nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, None), nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, 1)),
-    (nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, None, None, 1, None, 2),
-     nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, 1, 0, 1, 1, 2)),
-    (nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, None, None, 1),
-     nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, 0, 0, 1)),
-    (nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, None, 2), nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, 1, 2)),
-    (nn.TemporalRowConvolution(1, 2, None, None), nn.TemporalRowConvolution(1, 2)),
-    (nn.VolumetricConvolution(1, 1, 2, 2, 2, None, 2, 1, 1, None, 2),
-     nn.VolumetricConvolution(1, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2)),
-    (nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, None, 2, 1, None, 0, 1, None, 1),
-     nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, 1, 2, 1, 0, 0, 1, 0, 1)),
-])
+@pytest.mark.parametrize(
+    "with_none, without",
+    [
+        (nn.SpatialConvolution(1, 1, 2, 3, None, 2, None, 1), nn.SpatialConvolution(1, 1, 2, 3, 1, 2, 0, 1)),
+        (nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, None), nn.SpatialConvolution(1, 1, 2, 3, 1, 1, 1, 1)),
+        (
+            nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, None, None, 1, None, 2),
+            nn.SpatialDilatedConvolution(1, 1, 2, 2, 2, 1, 0, 1, 1, 2),
+        ),
+        (
+            nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, None, None, 1),
+            nn.SpatialFullConvolution(1, 1, 3, 3, 2, 2, 1, 0, 0, 1),
+        ),
+        (nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, None, 2), nn.SpatialConvolutionLocal(1, 1, 6, 6, 2, 3, 1, 2)),
+        (nn.TemporalRowConvolution(1, 2, None, None), nn.TemporalRowConvolution(1, 2)),
+        (
+            nn.VolumetricConvolution(1, 1, 2, 2, 2, None, 2, 1, 1, None, 2),
+            nn.VolumetricConvolution(1, 1, 2, 2, 2, 1, 2, 1, 1, 1, 2),
+        ),
+        (
+            nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, None, 2, 1, None, 0, 1, None, 1),
+            nn.VolumetricFullConvolution(1, 1, 3, 3, 3, 2, 1, 2, 1, 0, 0, 1, 0, 1),
+        ),
+    ],
+)
 def test_none_stands_for_the_default(with_none, without):
     shape = (1, 6, 6, 6)[: 1 + len(without.axes)] if not without.features_last else (6, 1)
     assert vars(with_none.windows) == vars(without.windows)

@@ -27,10 +27,17 @@ def assert_like_torch(module, function, input, **options):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(2, 7, 5), (4, 2, 7, 5)])
-@pytest.mark.parametrize("k_w, k_h, d_w, d_h, pad_w, pad_h", [
-    (1, 1, 1, 1, 0, 0), (3, 2, 1, 1, 0, 0), (2, 3, 2, 3, 1, 2),
-    (5, 7, 1, 1, 0, 0), (3, 3, 1, 1, 1, 1), (2, 2, 4, 4, 0, 3),
-])
+@pytest.mark.parametrize(
+    "k_w, k_h, d_w, d_h, pad_w, pad_h",
+    [
+        (1, 1, 1, 1, 0, 0),
+        (3, 2, 1, 1, 0, 0),
+        (2, 3, 2, 3, 1, 2),
+        (5, 7, 1, 1, 0, 0),
+        (3, 3, 1, 1, 1, 1),
+        (2, 2, 4, 4, 0, 3),
+    ],
+)
 def test_spatial_convolution(shape, bias, k_w, k_h, d_w, d_h, pad_w, pad_h):
     module = nn.SpatialConvolution(2, 3, k_w, k_h, d_w, d_h, pad_w, pad_h)
     module = module if bias else module.no_bias()
@@ -45,9 +52,15 @@ def test_spatial_dilated_convolution(dilation_w, dilation_h, d_w, d_h):
     assert_like_torch(module, lambda f: f.conv2d, RNG.standard_normal((3, 2, 8, 9)), **options)
 
 
-@pytest.mark.parametrize("d_w, d_h, pad_w, pad_h, adj_w, adj_h", [
-    (1, 1, 0, 0, 0, 0), (2, 3, 0, 0, 1, 2), (2, 1, 1, 0, 0, 0), (3, 2, 1, 2, 2, 1),
-])
+@pytest.mark.parametrize(
+    "d_w, d_h, pad_w, pad_h, adj_w, adj_h",
+    [
+        (1, 1, 0, 0, 0, 0),
+        (2, 3, 0, 0, 1, 2),
+        (2, 1, 1, 0, 0, 0),
+        (3, 2, 1, 2, 2, 1),
+    ],
+)
 def test_spatial_full_convolution(d_w, d_h, pad_w, pad_h, adj_w, adj_h):
     module = nn.SpatialFullConvolution(2, 3, 3, 4, d_w, d_h, pad_w, pad_h, adj_w, adj_h)
     options = {"stride": (d_h, d_w), "padding": (pad_h, pad_w), "output_padding": (adj_h, adj_w)}
@@ -282,9 +295,20 @@ def test_random_connections_are_different_and_evenly_spread(n_in, n_out, n_to):
         assert len(set(together)) == len(together)
 
 
-@pytest.mark.parametrize("conn_table", [
-    [], [0, 1], [[0, 1, 2]], [[0, -1]], [[0.5, 1]], [[np.nan, 1]], [["a", "b"]], None, [[0, 1], [2]],
-])
+@pytest.mark.parametrize(
+    "conn_table",
+    [
+        [],
+        [0, 1],
+        [[0, 1, 2]],
+        [[0, -1]],
+        [[0.5, 1]],
+        [[np.nan, 1]],
+        [["a", "b"]],
+        None,
+        [[0, 1], [2]],
+    ],
+)
 def test_tables_that_are_none_are_refused(conn_table):
     with pytest.raises(ArgumentError, match="connection table"):
         nn.SpatialConvolutionMap(conn_table, 2, 2)

@@ -115,7 +115,8 @@ def test_parts_of_a_split_are_left_out():
     x = nn.Identity()()
     a, b = x.split(2)
     assert [r.module for r in summary(GModule(x, nn.CAddTable()([a, b])), [(2,), (2,)]).rows] == [
-        "Identity()", "CAddTable()",
+        "Identity()",
+        "CAddTable()",
     ]
 
 
