@@ -17,10 +17,11 @@ class KernelCode:
     """Both passes of a kernel.
 
     `into` has for each ring in which the backward pass stores gradients the base that they are of: ("into", number of
-    the kernel, base, group), parts of a base that overlap being in different groups.
+    the kernel, base, group), parts of a base that overlap being in different groups. Without `differentiable` there is
+    none.
     """
 
-    def __init__(self, plan: Plan, kernel: Kernel, number: int) -> None:
+    def __init__(self, plan: Plan, kernel: Kernel, number: int, differentiable: bool) -> None:
         self.plan, self.kernel, self.number = plan, kernel, number
         self.forward = Pass(kernel.rows, kernel.columns)
         self.backward = Pass(kernel.rows, kernel.columns)
@@ -29,7 +30,7 @@ class KernelCode:
         self._saved: dict[Access, Place] = {}
         self._values: dict[Access, Any] = {}
         self._make_forward()
-        self._into = list(self._grouped())
+        self._into = list(self._grouped()) if differentiable else []
         self.into = {slot: access.base for access, slot in self._into}
 
     @property
@@ -89,12 +90,11 @@ class KernelCode:
             gradients[Access(root, 0, columns)] = seed
         for access, entry in reversed(self._entries.items()):
             gradient = gradients.get(access, 0.0)
-            xs, base = [Symbol(_Forward(operand)) for operand in entry.operands], entry.base
-            for operand, derivative in zip(entry.operands, base.module.derivatives(xs, Symbol(_Forward(access)))):
+            for operand, derivative in self._derivatives(access):
                 try:
                     part = code.times(gradient, code.record(self._fetched(derivative)))
                 except NotFusable:
-                    raise Unfit(base.path) from None
+                    raise Unfit(entry.base.path) from None
                 gradients[operand] = code.add("add", gradients[operand], part) if operand in gradients else part
         for access, slot in self._into:
             kind = self.plan.bases[access.base].kind
@@ -103,12 +103,30 @@ class KernelCode:
         for access, place in self._saved.items():
             self.forward.store(("saved", self.number, access), 0, columns, place)
 
+    def _derivatives(self, access: Access) -> Iterator[tuple[Access, Any]]:
+        """The operands of a value and its derivatives by them, but for those that are 0 whatever the operands are."""
+        entry = self._entries[access]
+        xs = [Symbol(_Forward(operand)) for operand in entry.operands]
+        derivatives = entry.base.module.derivatives(xs, Symbol(_Forward(access)))
+        for operand, derivative in zip(entry.operands, derivatives):
+            if isinstance(derivative, Symbol) or derivative != 0:
+                yield operand, derivative
+
+    def _differentiated(self) -> set[Access]:
+        """The values that the kernel's results depend on in a way that has a derivative."""
+        found = {Access(root, 0, self.kernel.columns) for root in self.kernel.roots}
+        for access in reversed(self._entries):
+            if access in found:
+                found.update(operand for operand, _ in self._derivatives(access))
+        return found
+
     def _grouped(self) -> Iterator[tuple[Access, Slot]]:
         """What the kernel reads that has a gradient, and where that goes."""
         groups: dict[int, list[list[Access]]] = {}
+        differentiated = self._differentiated()
         for access in self._leaves:
             base = self.plan.bases[access.base]
-            if not base.differentiable:
+            if not base.differentiable or access not in differentiated:
                 continue
             mine = groups.setdefault(access.base, [])
             number = next((n for n, group in enumerate(mine) if not self._overlaps(access, group)), len(mine))

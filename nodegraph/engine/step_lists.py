@@ -40,7 +40,9 @@ class StepLists:
         self.states = {plan.bases.of(plan.values["input", state]): plan.state_fed_by[state] for state in plan.fed}
         self.state_fed = {feeder: state for state, feeder in self.states.items()}
         steps = list(enumerate(plan.steps))
-        self.kernels = {i: KernelCode(plan, step, i) for i, step in steps if isinstance(step, Kernel)}
+        self.kernels = {
+            i: KernelCode(plan, step, i, self.differentiable) for i, step in steps if isinstance(step, Kernel)
+        }
         self.calls = {i: CallStep(plan, step, i, self.steps) for i, step in steps if isinstance(step, ModuleCall)}
         bases = list(enumerate(plan.bases))
         self.source_bases = {base.key: i for i, base in bases if base.kind == "source"}

@@ -256,6 +256,18 @@ def test_runs_that_are_over_give_their_programs_back_without_the_garbage_collect
         gc.enable()
 
 
+def test_no_gradient_is_stored_of_what_only_decides():
+    mask, a, b = (nn.Identity()() for _ in range(3))
+    net = GModule([mask, a, b], nn.Where()([mask, tanh(a), tanh(b)])).compile()
+    given = [np.array([[1.0, 0.0]]), *rng.standard_normal((2, 1, 2))]
+    net.forward(given)
+    gradients = net.backward(given, np.ones((1, 2)))
+    assert [(g != 0).tolist() for g in gradients] == [[[False, False]], [[True, False]], [[False, True]]]
+    program = net.saved._loan.program
+    of = [program.plan.bases[slot[2]].key[1] for slot in program.rings if slot[0] == "into"]
+    assert sorted(of) == sorted(net.input_places[1:])
+
+
 def test_runs_that_failed_give_their_programs_back():
     net, (x, h) = Recurrent(loop(lambda x, h: tanh(add(Fails()(x), Fails()(h))))), inputs()
     for bad in [False, True] * 10:
