@@ -160,12 +160,17 @@ def _tile(rows: int, dtype: np.dtype) -> Callable[..., Any]:
 
 @cache
 def _tiles(dtype: np.dtype) -> Callable[..., Any]:
-    """The function that computes any number of rows of one panel, in tiles of about equally many rows."""
+    """The function that computes any number of rows of one panel, in tiles of about equally many rows.
+
+    Its first argument is a number of the dtype and tells nothing but that. Numba names machine code after the types of
+    the arguments and a count that each process begins anew, and code of one name from different processes, kept on
+    disk, stands for each other. So functions of different dtypes must differ in the types of their arguments.
+    """
     size = dtype.itemsize
     tile1, tile2, tile3, tile4, tile5, tile6 = (_tile(rows, dtype) for rows in range(1, MOST_ROWS + 1))
 
     @njit(nogil=True, inline="never")
-    def tiles(rows, a, a_stride, a_step, b, start, start_stride, c, c_stride, inner):  # type: ignore[no-untyped-def]
+    def tiles(number_of_the_dtype, rows, a, a_stride, a_step, b, start, start_stride, c, c_stride, inner):  # type: ignore[no-untyped-def]
         number = (rows + MOST_ROWS - 1) // MOST_ROWS
         least, more = rows // number, rows % number
         for i in range(number):
@@ -196,7 +201,7 @@ def product(dtype: Any) -> Callable[..., Any]:
     It computes rows r0 to r1 of c = a b + bias. Row r of `a` starts at offset + r x stride; so with `c`.
     """
     dtype = np.dtype(dtype)
-    size, count, tiles = dtype.itemsize, lanes(dtype), _tiles(dtype)
+    size, count, tiles, zero = dtype.itemsize, lanes(dtype), _tiles(dtype), dtype.type(0)
 
     @njit(nogil=True, inline="never")
     def multiply(r0, r1, a, offset, stride, panels, c, c_offset, c_stride, columns):  # type: ignore[no-untyped-def]
@@ -212,9 +217,9 @@ def product(dtype: Any) -> Callable[..., Any]:
                 bias = b + size * inner * count
                 if panel < whole:
                     c_at = c_start + size * (first * c_stride + panel * count)
-                    tiles(rows, a_at, stride, 1, b, bias, 0, c_at, c_stride, inner)
+                    tiles(zero, rows, a_at, stride, 1, b, bias, 0, c_at, c_stride, inner)
                     continue
-                tiles(rows, a_at, stride, 1, b, bias, 0, edge.ctypes.data, count, inner)
+                tiles(zero, rows, a_at, stride, 1, b, bias, 0, edge.ctypes.data, count, inner)
                 for r in range(rows):
                     for j in range(columns - whole * count):
                         c[c_offset + (first + r) * c_stride + whole * count + j] = edge[r, j]
@@ -340,13 +345,13 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
                     b = panels.ctypes.data + size * panel * ROWS_SUMMED * count
                     if panel < whole:
                         c = weight.ctypes.data + size * (n * inner + panel * count)
-                        tiles(width, a, 1, count, b, c, inner, c, inner, some)
+                        tiles(one, width, a, 1, count, b, c, inner, c, inner, some)
                         continue
                     for i in range(width):
                         for j in range(inner - whole * count):
                             edge[i, j] = weight[n + i, whole * count + j]
                     e = edge.ctypes.data
-                    tiles(width, a, 1, count, b, e, count, e, count, some)
+                    tiles(one, width, a, 1, count, b, e, count, e, count, some)
                     for i in range(width):
                         for j in range(inner - whole * count):
                             weight[n + i, whole * count + j] = edge[i, j]

@@ -1,6 +1,8 @@
 """Products of numba's loops: NumPy's numbers for any number of rows and columns, and nothing written beside them."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -39,6 +41,14 @@ def laid_out(weight, transposed, bias):
     return panels
 
 
+def test_a_panel_has_the_columns_of_one_cache_line(dtype):
+    """And a row more than the matrix, for the bias."""
+    n = 64 // np.dtype(dtype).itemsize
+    for columns, count in [(1, 1), (n - 1, 1), (n, 1), (n + 1, 2), (2 * n, 2), (2 * n + 1, 3)]:
+        made = products.panels(5, columns, dtype)
+        assert made.shape == (count, 6, n) and made.dtype == dtype and not made.any()
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_products_of_parts_of_rows(dtype, transposed):
     """Rows r0 to r1 of c = a b + bias, where a and c are parts of wider rows, and the rest of c stays as it is."""
@@ -46,10 +56,10 @@ def test_products_of_parts_of_rows(dtype, transposed):
     for rows in ROWS:
         for columns in COLUMNS:
             inner, first = 5, rows // 3
-            a, c, bias = normal(dtype, rows, inner + 3), normal(dtype, rows, columns + 4), normal(dtype, columns)
+            a, c, bias = normal(dtype, rows, inner + 3), normal(dtype, rows + 6, columns + 4), normal(dtype, columns)
             b = normal(dtype, inner, columns)
             expected = c.copy()
-            expected[first:, 3 : 3 + columns] = a[first:, 2 : 2 + inner] @ b + bias
+            expected[first:rows, 3 : 3 + columns] = a[first:, 2 : 2 + inner] @ b + bias
             weight = np.ascontiguousarray(b.T) if transposed else b
             panels = laid_out(weight, transposed, bias)
             multiply(first, rows, a.reshape(-1), 2, inner + 3, panels, c.reshape(-1), 3, columns + 4, columns)
@@ -93,11 +103,12 @@ def test_gradients_of_a_weight_add_up(dtype, with_bias):
             np.testing.assert_allclose(got, wanted, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-4)
 
 
-def test_rows_that_are_looked_up(dtype):
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_rows_that_are_looked_up(dtype, with_bias):
     """One-hot rows times a matrix are rows of it; the gradient of the matrix is a sum for each index."""
     indices, columns = np.array([3, 0, 3, 1, 2, 3, 0, 1, 2]), 17
-    weight, bias = normal(dtype, columns, 4), normal(dtype, columns)
-    expected = np.eye(4, dtype=dtype)[indices] @ weight.T + bias
+    weight, bias = normal(dtype, columns, 4), normal(dtype, columns if with_bias else 0)
+    expected = np.eye(4, dtype=dtype)[indices] @ weight.T + (bias if with_bias else 0)
     c = np.zeros((len(indices), columns), dtype)
     products.look_up(0, len(indices), indices, laid_out(weight, True, bias), c.reshape(-1), 0, columns, columns)
     close(c, expected)
@@ -108,7 +119,7 @@ def test_rows_that_are_looked_up(dtype):
     for first, last in ((0, 9), (9, columns)):
         products.add_columns(dtype)(gradient, indices, dtype(0.5), grad_weight, grad_bias, first, last)
     close(grad_weight, 0.5 * gradient.T @ np.eye(4, dtype=dtype)[indices])
-    close(grad_bias, 0.5 * gradient.sum(0))
+    close(grad_bias, 0.5 * gradient.sum(0) if with_bias else bias)
 
 
 def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkeypatch):
@@ -135,3 +146,24 @@ def test_machine_code_of_other_types_is_not_taken_for_that_asked_for(tmp_path, m
     (tmp_path / "kept").rename(other)
     for kind, dtype in kinds:
         assert products._kept(module.halved, kind)(np.array([3.0], dtype)) == 1.5
+
+
+NETWORK = """
+import sys
+import numpy as np
+from nodegraph import GModule, nn
+from nodegraph.engine import machine
+
+machine.WORTH_COMPILING = 0
+for dtype in sys.argv[1:]:
+    x, linear = nn.Identity()(), nn.Linear(20, 24)
+    net, given = GModule(x, nn.Tanh()(linear(x))).astype(dtype).compile(), np.ones((9, 20), dtype)
+    np.testing.assert_allclose(net.forward(given), np.tanh(given @ linear.weight.T + linear.bias), rtol=1e-4)
+"""
+
+
+def test_machine_code_of_two_types_from_two_processes_works_together(tmp_path):
+    """Each names its functions by a count of its own, so functions of different types must differ in more than that."""
+    environment = {**os.environ, "NODEGRAPH_CACHE": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    for dtypes in (["float32"], ["float64"], ["float32", "float64"]):
+        subprocess.run([sys.executable, "-c", NETWORK, *dtypes], env=environment, check=True)
