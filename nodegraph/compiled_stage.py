@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nodegraph import table
 from nodegraph.over_time import Series, merge, separate
 
@@ -32,7 +34,7 @@ class CompiledStage:
             states = {("input", place): tape.states[wiring.state_of[place]] for place in links.fed}
             first = {**{key: series.at(0) for key, series in sources.items()}, **states}
             steps, allowed = tape.steps, _always
-        elif any(_rows_differ(series.at(0)) for series in sources.values()):
+        elif not all(np.ndim(leaf) for series in sources.values() for leaf in table.leaves(series.at(0))):
             return None
         else:
             first, steps = {key: merge(series.stacked) for key, series in sources.items()}, 1
@@ -60,7 +62,7 @@ class CompiledStage:
         wanted = {place: tape.gradients[place] for place in links.returned}
         given = {place: g.stacked(tape.values[place]) for place, g in wanted.items() if not g.empty}
         if not loop:
-            given = {place: table.map(_as_step, merge(gradient)) for place, gradient in given.items()}
+            given = {place: table.map(lambda leaf: leaf[None], merge(gradient)) for place, gradient in given.items()}
         found = self.program.backward(given, tape.at_step if loop else _as_it_is)
         for (kind, place), gradient in found.items():
             if not loop:
@@ -85,27 +87,16 @@ def _as_it_is(error: Exception, t: int) -> Exception:
     return error
 
 
-def _as_step(leaf: Any) -> Any:
-    return None if leaf is None else leaf[None]
-
-
 def _step(leaf: Any) -> Any:
     return None if leaf is None else leaf[0]
 
 
-def _rows_differ(value: Any) -> bool:
-    """Whether a value is not made of arrays that have one number of rows."""
-    shapes = [leaf.shape for leaf in table.leaves(value)]
-    return not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes)
-
-
 def _all_merge(tape: RecurrentTape, stage: Stage, sources: dict[tuple[str, int], Series]) -> bool:
     """Whether every node of a stage may run once for the rows of all steps."""
-    shapes = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "outside"}
-    given = {place: table.shape(series.at(0)) for (kind, place), series in sources.items() if kind == "input"}
+    shapes = {place: table.shape(series.at(0)) for (_, place), series in sources.items()}
     for place in stage.places:
         parents, module = [shapes[parent] for parent in tape.parents[place]], tape.nodes[place].module
-        shape = given[place] if place in given else parents[0] if len(parents) == 1 else parents
+        shape = shapes[place] if place in shapes else parents[0] if len(parents) == 1 else parents
         if not tape.merges(module, shape):
             return False
         shapes[place] = module.output_shape(shape)

@@ -21,6 +21,9 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, function: Any, arguments: tuple[Any, ...] = ()) -> None:
         self.function, self.arguments = function, arguments
 
+    def __bool__(self) -> bool:
+        raise TypeError("an expression is neither true nor false: to choose between numbers there is np.where")
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return type(self)(ufunc.__name__, inputs) if method == "__call__" and not options else NotImplemented
 

@@ -71,3 +71,35 @@ def test_a_nan_that_comes_up_in_its_backward_is_found():
     with nodegraph.debug(folder="/nowhere", stop_at_nan=True):
         with pytest.raises(NonFiniteError, match="`root`.*gradient of its input has .*among 3 numbers"):
             compiled.backward(zeros, np.full(3, np.inf))
+
+
+def test_a_module_of_ones_own_in_a_compiled_graph_runs_forward_once_and_backward_once():
+    class Counting(nn.Module):
+        calls: list[str] = []
+
+        def output_shape(self, shape):
+            return shape
+
+        def update_output(self, input):
+            self.calls.append("forward")
+            return 2 * input
+
+        def update_grad_input(self, input, grad_output):
+            self.calls.append("backward")
+            return 2 * grad_output
+
+    x = nn.Identity()()
+    net = GModule(x, nn.Tanh()(Counting()(nn.Linear(3, 3)(x)))).compile()
+    for n in (1, 2):
+        net.backward(None, net.forward(numbers(6, 3)))
+        assert isinstance(net.saved, CompiledRun) and Counting.calls == ["forward", "backward"] * n
+
+
+def test_the_tape_of_a_graph_of_two_inputs():
+    x, y = nn.Identity()(), nn.Identity()()
+    product = nn.CMulTable()([nn.Tanh()(x), y]).annotate(name="product")
+    compiled = GModule([x, y], nn.Exp()(product)).compile()
+    a, b = numbers(6, 4), 2 * numbers(6, 4)
+    (grad_a, _) = compiled.backward([a, b], compiled.forward([a, b]))
+    np.testing.assert_allclose(compiled.tape["product"].output, np.tanh(a) * b)
+    np.testing.assert_allclose(compiled.tape["product"].grad_input[0] * (1 - np.tanh(a) ** 2), grad_a)

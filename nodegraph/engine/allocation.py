@@ -83,4 +83,4 @@ def _stored_values(lists: StepLists, slot: Slot, size: int) -> Any:
     if slot[0] != "into":
         return slot
     stores = lists.kernels[slot[1]].backward.stores
-    return slot[1], size, frozenset((offset, stride, v) for s, offset, stride, v in stores if s == slot)
+    return slot[1], size, frozenset((offset, stride, value) for s, offset, stride, value in stores if s == slot)

@@ -7,7 +7,7 @@ address and strides of what they give tell which elements were taken.
 
 from __future__ import annotations
 
-import bisect
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -74,12 +74,11 @@ class Bases(list[Base]):
         self.rows = rows
         self._stand_ins: list[np.ndarray] = []
         self._numbers: dict[int, int] = {}
-        self._memory: list[tuple[int, int]] = []
         self._addresses: list[int] = []
 
     def add(self, base: Base) -> np.ndarray:
         """Add a base; returns its stand-in."""
-        size = int(np.prod(base.shape))
+        size = math.prod(base.shape)
         if size == 0:
             raise NotPlannable("no elements")
         batched = len(base.shape) > 1 or (base.kind != "product" and base.shape == (self.rows,))
@@ -88,23 +87,17 @@ class Bases(list[Base]):
         stand_in = np.zeros(base.shape, np.int8)
         self._addresses.append(_address(stand_in))
         self._numbers[id(stand_in)] = len(self)
-        bisect.insort(self._memory, (self._addresses[-1], len(self)))
         self.append(base)
         self._stand_ins.append(stand_in)
         return stand_in
 
     def of(self, elements: np.ndarray) -> int:
         """The base that holds the elements."""
-        number = self._numbers.get(id(elements if elements.base is None else elements.base))
-        if number is None:
-            number = self._memory[bisect.bisect_right(self._memory, (_address(elements), len(self))) - 1][1]
-        return number
+        return self._numbers[id(_owner(elements))]
 
     def hold(self, elements: np.ndarray) -> bool:
         """Whether the elements lie in a base, and are not copies."""
-        if not self or elements.size == 0:
-            return False
-        return np.may_share_memory(elements, self._stand_ins[self.of(elements)])
+        return elements.size > 0 and id(_owner(elements)) in self._numbers
 
     def whole(self, elements: np.ndarray) -> int | None:
         """The base of which these are all elements in order; None if they are something else."""
@@ -140,6 +133,13 @@ class Bases(list[Base]):
             run = grid[:, access.offset : access.offset + columns]
             found.append(self.access(run, rows, columns, base.path))
         return found
+
+
+def _owner(elements: Any) -> Any:
+    """What holds the memory that the elements lie in."""
+    while getattr(elements, "base", None) is not None:
+        elements = elements.base
+    return elements
 
 
 def _address(array: np.ndarray) -> int:

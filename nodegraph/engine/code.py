@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.symbols import Symbol
@@ -15,6 +16,12 @@ FUNCTIONS = {
     *CHEAP, *CONDITIONS, "divide", "power", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "absolute",
     "square", "sign", "maximum", "minimum", "where", "bitwise_and", "bitwise_or",
 }  # fmt: skip
+
+OF_CONDITIONS = {"logical_and", "logical_or", "bitwise_and", "bitwise_or", "where", "equal", "not_equal"}
+"""Operations that kernels do on conditions alone as NumPy does."""
+
+CHOSEN_BY = {"where": 1, "logical_and": 2, "logical_or": 2}
+"""So many of the first operands are conditions; for NumPy a number that is not 0 is one that is true."""
 
 
 class NotFusable(Exception):
@@ -33,7 +40,7 @@ class Code:
         simple = _simplified(function, arguments)
         if simple is not None:
             return simple
-        key = (function, arguments, *map(type, arguments))
+        key = (function, arguments)
         if key not in self._places:
             self._places[key] = Place(len(self.operations))
             self.operations.append((function, arguments))
@@ -49,13 +56,25 @@ class Code:
                 return self.add("sigmoid", self.record(inner))
             if value.function not in FUNCTIONS:
                 raise NotFusable(value.function)
-            return self.add(value.function, *[self.record(argument) for argument in value.arguments])
-        if isinstance(value, bool) or isinstance(value, numbers.Real):
+            operands = [self.record(argument) for argument in value.arguments]
+            if value.function not in OF_CONDITIONS and all(map(self.is_condition, operands)):
+                raise NotFusable(f"{value.function} of conditions")  # NumPy's True + True is True.
+            chosen_by = CHOSEN_BY.get(value.function, 0)
+            return self.add(value.function, *map(self.condition, operands[:chosen_by]), *operands[chosen_by:])
+        if isinstance(value, numbers.Real):
             return float(value)
         raise NotFusable(repr(value))
 
     def is_condition(self, place: Any) -> bool:
         return isinstance(place, Place) and self.operations[place][0] in CONDITIONS | {"bitwise_and", "bitwise_or"}
+
+    def condition(self, place: Any) -> Any:
+        """The place of a condition: this one, or that of whether a number is not 0."""
+        return place if self.is_condition(place) else self.add("not_equal", place, 0.0)
+
+    def number(self, place: Any) -> Any:
+        """The place of a number: this one, or that of 1 where a condition is true, else 0."""
+        return self.add("where", place, 1.0, 0.0) if self.is_condition(place) else place
 
     def times(self, gradient: Any, derivative: Any) -> Any:
         """gradient x derivative, where the derivative may be a condition, true standing for 1.
@@ -71,8 +90,14 @@ class Code:
         return self.add("multiply", gradient, derivative)
 
 
-class Place(int):
-    """A place in the list of operations, told from a number by its type."""
+@dataclass(frozen=True)
+class Place:
+    """A place in the list of operations; it equals no number."""
+
+    number: int
+
+    def __index__(self) -> int:
+        return self.number
 
 
 def _simplified(function: str, arguments: tuple[Any, ...]) -> Any:
@@ -96,13 +121,13 @@ def _is(argument: Any, number: float) -> bool:
 
 def argument_of_sigmoid(value: Symbol) -> Any:
     """u where the expression is 1 / (1 + exp(-u)), which kernels compute in one go; else None."""
-    if value.function not in ("divide", "true_divide") or isinstance(value.arguments[0], Symbol):
+    if value.function != "divide" or isinstance(value.arguments[0], Symbol):
         return None
     numerator, denominator = value.arguments
-    if numerator != 1 or not isinstance(denominator, Symbol) or denominator.function != "add":
+    if numerator != 1 or denominator.function != "add":
         return None
     one, power = denominator.arguments
-    if isinstance(one, Symbol) or one != 1 or not isinstance(power, Symbol) or power.function != "exp":
+    if isinstance(one, Symbol) or one != 1 or power.function != "exp":
         return None
     (exponent,) = power.arguments
     if isinstance(exponent, Symbol) and exponent.function == "negative":

@@ -41,17 +41,11 @@ def measured() -> Iterator[None]:
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """Pauses the collector of cycles: it would go through all objects again and again while many are made to stay.
-
-    What was made then counts as old at once.
-    """
+    """Pauses the collector of cycles: it would go through all objects again and again while many are made to stay."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
             gc.enable()

@@ -196,8 +196,8 @@ def log32(x):
     exponent = _exponent(scaled)
     k = _as_number(exponent) - (np.float32(MANTISSA_BITS) if denormal else ZERO)
     y = _log_product(k, _from_bits(_bits(scaled) - exponent) - ONE)
-    y = y if x < INFINITY else x  # infinity and NaN
-    return y if x > ZERO or x != x else (-INFINITY if x == ZERO else NAN)
+    y = y if x < INFINITY else x
+    return y if x > ZERO else (-INFINITY if x == ZERO else NAN)
 
 
 @_inlined
@@ -206,8 +206,8 @@ def log1p32(x):
     exponent = _exponent(ONE + x)
     f = _from_bits(_bits(x) - exponent) + (QUARTER * _from_bits(FOUR_BITS - exponent) - ONE)  # 2^-k x + (2^-k - 1)
     y = _log_product(_as_number(exponent), f)
-    y = y if x < INFINITY and x != ZERO else x  # infinity, NaN, and the sign of zero
-    return y if x > -ONE or x != x else (-INFINITY if x == -ONE else NAN)
+    y = y if x < INFINITY and x != ZERO else x  # infinity and the sign of zero
+    return y if x > -ONE else (-INFINITY if x == -ONE else NAN)
 
 
 @njit(error_model="numpy")

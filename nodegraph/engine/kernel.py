@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import numbers
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,12 +66,12 @@ class KernelCode:
             return self._leaves[access]
         operands = self.plan.bases.operands(access, self.kernel.rows, self.kernel.columns)
         xs = [self._forward_value(operand) for operand in operands]
-        formula = base.module.formula(*map(Symbol, xs))
+        formula = _given(base, base.module.formula, *map(Symbol, xs))
         try:
-            y = self.forward.code.record(formula)
-        except NotFusable:
+            y, cheap = self.forward.code.number(self.forward.code.record(formula)), _is_cheap(formula)
+        except (NotFusable, RecursionError):  # A sum of hundreds of inputs may be nested deeper than Python's stack.
             raise Unfit(base.path) from None
-        self._entries[access] = _Entry(base, operands, y, _is_cheap(formula))
+        self._entries[access] = _Entry(base, operands, y, cheap)
         return y
 
     def _leaf(self, into: Pass, access: Access) -> Any:
@@ -93,7 +94,7 @@ class KernelCode:
             for operand, derivative in self._derivatives(access):
                 try:
                     part = code.times(gradient, code.record(self._fetched(derivative)))
-                except NotFusable:
+                except (NotFusable, RecursionError):
                     raise Unfit(entry.base.path) from None
                 gradients[operand] = code.add("add", gradients[operand], part) if operand in gradients else part
         for access, slot in self._into:
@@ -107,9 +108,9 @@ class KernelCode:
         """The operands of a value and its derivatives by them, but for those that are 0 whatever the operands are."""
         entry = self._entries[access]
         xs = [Symbol(_Forward(operand)) for operand in entry.operands]
-        derivatives = entry.base.module.derivatives(xs, Symbol(_Forward(access)))
+        derivatives = _given(entry.base, entry.base.module.derivatives, xs, Symbol(_Forward(access)))
         for operand, derivative in zip(entry.operands, derivatives):
-            if isinstance(derivative, Symbol) or derivative != 0:
+            if not (isinstance(derivative, numbers.Real) and derivative == 0):
                 yield operand, derivative
 
     def _differentiated(self) -> set[Access]:
@@ -180,6 +181,14 @@ class _Forward:
     """A forward value in a derivative's formula, which is fetched only if the formula uses it."""
 
     access: Access
+
+
+def _given(base: Base, formula: Callable[..., Any], *symbols: Any) -> Any:
+    """What a formula gives for symbols; Unfit where it asks of them what only arrays can tell, such as their dtype."""
+    try:
+        return formula(*symbols)
+    except Exception:  # Whatever comes of that.
+        raise Unfit(base.path) from None
 
 
 def _is_cheap(formula: Any) -> bool:

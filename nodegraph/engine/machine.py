@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
@@ -28,7 +29,7 @@ REUSED = 8
 """A transposed weight is copied once for so many rows that are multiplied by it."""
 
 
-class Machine:
+class Machine(ABC):
     """Runs forward and backward. Between the calls of modules lie *segments*, products and passes without one."""
 
     threads = 1
@@ -44,16 +45,17 @@ class Machine:
             groups.extend(together if is_call else [self.segment(together)])
         return groups
 
+    @abstractmethod
     def segment(self, steps: list[Step]) -> Any:
         """What `bound` takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, rings: dict[Slot, Ring]) -> None:
         """Do before the first run what can be done by then."""
 
+    @abstractmethod
     def bound(self, segment: Any, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
         """A function that runs a segment at the given time steps, over these rings."""
-        raise NotImplementedError
 
     def add_gradients(self, module: Any, input: np.ndarray, gradient: np.ndarray, scale: float) -> None:
         """Add to the gradients of a Linear's parameters, for rows of its input and of its output's gradient."""

@@ -155,7 +155,6 @@ class _Pass:
 
     def __init__(self, kernel: Pass) -> None:
         self.kernel = kernel
-        self._scratch: list[np.ndarray] = []
 
     def begin(self, times: int) -> None:
         """Nothing changes from run to run."""
@@ -180,7 +179,7 @@ class _Pass:
             kind = np.dtype(bool) if kernel.code.is_condition(Place(i)) else dtype
             if function == "load":
                 found.append(arguments[0])
-            elif Place(i) in stored and kind == dtype:
+            elif Place(i) in stored:
                 found.append(stored[Place(i)])
             else:
                 available = free.setdefault(kind, [])

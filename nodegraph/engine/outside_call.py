@@ -10,6 +10,7 @@ from nodegraph import table
 from nodegraph.engine.plan import Plan
 from nodegraph.engine.steps import Slot
 from nodegraph.engine.values import ModuleCall
+from nodegraph.errors import ShapeError
 from nodegraph.nn.lookup import whole
 from nodegraph.nn.module import Call, accumulate_jointly, checked_grad_input
 from nodegraph.over_time import stack
@@ -29,6 +30,7 @@ class CallStep:
             if slot is not None:
                 self.into[slot] = base
         self._parts = {id(leaf): plan.bases.part(leaf) for leaf in table.leaves(step.input)}
+        self._shape = table.shape(step.output)
         self.differentiable = plan.bases[step.bases[0]].differentiable
         self.index_ring: Slot | None = None
         """Where the indices go if only products read what a OneHot gives, which then need not be made."""
@@ -56,14 +58,17 @@ class CallStep:
                 program.rings[self.index_ring].at(t)[...] = whole(input, self.step.module.output_size)
                 return
             call = Call(self.step.module, input, check=t < 2)
+            if table.shape(call.output) != self._shape:
+                expected, got = table.describe_shape(self._shape), table.describe(call.output)
+                raise ShapeError(f"its update_output gave {got} where its output_shape says {expected}")
+            rings = [program.rings.get(("base", base)) for base in self.step.bases]
+            for ring, leaf in zip(rings, table.leaves(call.output)):
+                if ring is not None:
+                    np.copyto(ring.at(t), leaf.reshape(-1), casting="same_kind")
         except Exception as error:
             raise program.located(self._named(error, input), t)
-        rings = [program.rings.get(("base", base)) for base in self.step.bases]
         if program.differentiable or None in rings:
             self.calls.append(call)
-        for ring, leaf in zip(rings, table.leaves(call.output)):
-            if ring is not None:
-                ring.at(t)[...] = leaf.reshape(-1)
 
     def output(self, base: int, t: int) -> np.ndarray:
         """What the module gave at step t for one of its bases."""
@@ -110,11 +115,9 @@ class CallStep:
             raise program.located(self._named(error, gradient=grad_output), t)
         for slot, elements, part in zip(self._slots, table.leaves(step.input), _leaves(step.input, grad_input)):
             if slot is not None:
-                array = program.rings[slot].at(t)
-                if self.plan.bases.whole(elements) is None:
-                    array.fill(0)
-                _, offset, strides = self._parts[id(elements)]
-                part_of(array, elements.shape, offset, strides)[...] = 0 if part is None else part
+                _, offset, strides = self._parts[id(elements)]  # Of a ring that is zero everywhere else.
+                into = part_of(program.rings[slot].at(t), elements.shape, offset, strides)
+                into[...] = 0 if part is None else part
 
     def accumulate(self, scale: float) -> None:
         """Add to the parameters' gradients what the calls give."""

@@ -81,10 +81,14 @@ class Plan(Values):
 
     def without_fusing(self, path: tuple[int, ...]) -> None:
         """Plan anew, with the node at this path as the call of its module."""
+        self._call(path)
+        self._follow()
+
+    def _call(self, path: tuple[int, ...]) -> None:
+        """Have the node at this path be a call; NotPlannable if it is one."""
         if path in self.called:
             raise NotPlannable(path)
         self.called.add(path)
-        self._follow()
 
     def _follow(self) -> None:
         while True:
@@ -94,9 +98,7 @@ class Plan(Values):
                 self._make_steps()
                 break
             except Unfit as unfit:
-                if unfit.path in self.called:
-                    raise NotPlannable(unfit.path) from None
-                self.called.add(unfit.path)
+                self._call(unfit.path)
         if all(isinstance(step, ModuleCall) for step in self.steps):
             raise NotPlannable("nothing but calls")
 
@@ -167,14 +169,11 @@ class Plan(Values):
 
     def leaves(self, index: int) -> Iterator[tuple[int, bool]]:
         """The stored bases that a pointwise base is computed from, and whether each is read element by element."""
-        pending, seen = [(index, True)], set()
+        pending = [(index, True)]
         while pending:
             current, whole = pending.pop()
             for base, operand in zip(self.bases[current].read, self.bases[current].operands):
                 as_it_is = whole and self.bases.whole(operand) is not None
-                if (base, as_it_is) in seen:
-                    continue
-                seen.add((base, as_it_is))
                 if self.bases[base].kind == "pointwise" and not self.bases[base].kept:
                     pending.append((base, as_it_is))
                 else:

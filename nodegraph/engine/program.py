@@ -259,8 +259,8 @@ def _as_shaped(shape: Any, leaves: Iterator[Any]) -> Any:
 
 
 def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two contiguous arrays are the same memory, of the same shape and type."""
-    return a.ctypes.data == b.ctypes.data and a.shape == b.shape and a.dtype == b.dtype
+    """Whether two arrays are the same memory, of the same shape and type."""
+    return a.__array_interface__ == b.__array_interface__
 
 
 def _pairs(value: Any, gradient: Any) -> Any:

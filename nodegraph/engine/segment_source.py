@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.engine import elementary
 from nodegraph.engine.code import Place
 from nodegraph.engine.steps import LookUp, Multiply, Pass, Slot, SoftMaxRows, Step
 
@@ -22,6 +21,9 @@ TEMPLATES = {
     "minimum": "{0} if ({0} <= {1}) | ({0} != {0}) else {1}",
 }  # fmt: skip
 
+MOST_ARGUMENTS = 24
+"""So many arrays are arguments of a call as they are. Python compiles a call of more than 30 to what numba refuses."""
+
 ALL = -1
 """Stands for all rows of a step, where steps have different numbers of rows."""
 
@@ -35,7 +37,7 @@ def numbers_of(step: Step) -> list[int]:
 
 def source_of(steps: list[Step], slots: list[Slot], dtype: np.dtype, few: list[Multiply], many: list[Multiply]) -> str:
     """The text of a module that holds the steps as a function `segment`."""
-    writer = _Writer(dtype)
+    writer = _Writer()
     body, kernels, soft_maxes, at = [], {}, set(), 0
     for step in steps:
         rows = f"r0, P[{at}] if r1 == {ALL} else r1"
@@ -64,8 +66,8 @@ def source_of(steps: list[Step], slots: list[Slot], dtype: np.dtype, few: list[M
         else:
             text = writer.kernel(step)
             name = kernels.setdefault(text, f"kernel{len(kernels)}")
-            arrays = "".join(f", a{slots.index(slot)}" for slot, *_ in step.places)
-            body.append(f"{name}({rows}, P[{at + 1}:]{arrays})")
+            arrays = [f"a{slots.index(slot)}" for slot, *_ in step.places]
+            body.append(f"{name}({rows}, P[{at + 1}:], {_arguments(arrays)})")
         at += len(numbers_of(step))
     sums = {slot for step in steps if isinstance(step, Pass) for slot, *_ in step.sums}
     lines = [
@@ -94,11 +96,20 @@ def source_of(steps: list[Step], slots: list[Slot], dtype: np.dtype, few: list[M
     return "\n".join(lines) + "\n"
 
 
+def _arguments(arrays: list[str]) -> str:
+    """The text of arguments. Numba takes no long list of them but in tuples, none of which is long as it stands."""
+    if len(arrays) <= MOST_ARGUMENTS:
+        return ", ".join(arrays)
+    parts = (", ".join(arrays[k : k + MOST_ARGUMENTS]) for k in range(0, len(arrays), MOST_ARGUMENTS))
+    return "*(" + " + ".join(f"({part},)" for part in parts) + ")"
+
+
 class _Writer:
     """Writes passes as functions of the rows to run. Each row of an array becomes a slice, so that LLVM sees runs."""
 
-    def __init__(self, dtype: np.dtype) -> None:
-        self.dtype, self.constants, self.functions = dtype, {}, set()
+    def __init__(self) -> None:
+        self.constants: dict[float, str] = {}
+        self.functions: set[str] = set()
 
     def kernel(self, kernel: Pass) -> str:
         body = [f"x{i} = {self._operation(*operation)}" for i, operation in enumerate(kernel.code.operations)]
@@ -121,7 +132,7 @@ class _Writer:
 
     def _operand(self, argument: Any) -> str:
         if isinstance(argument, Place):
-            return f"x{int(argument)}"
+            return f"x{argument.number}"
         return self.constants.setdefault(float(argument), f"C{len(self.constants)}")
 
     def _operation(self, function: str, arguments: tuple[Any, ...]) -> str:
@@ -130,9 +141,7 @@ class _Writer:
         operands = [self._operand(argument) for argument in arguments]
         if function in INFIX:
             return f" {INFIX[function]} ".join(operands)
-        if function in elementary.FUNCTIONS[self.dtype]:
-            self.functions.add(function)
-            return f"{function}({operands[0]})"
         if function in TEMPLATES:
             return TEMPLATES[function].format(*operands)
-        return f"np.{function}({', '.join(operands)})"
+        self.functions.add(function)
+        return f"{function}({operands[0]})"

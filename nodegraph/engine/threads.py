@@ -30,9 +30,6 @@ def worth(work: float) -> int:
 
 def run(share: Callable[[int], None], count: int) -> None:
     """Call `share` with 0 ... count - 1, each in a thread of its own, the first in this one."""
-    if count == 1:
-        share(0)
-        return
     others = [_pool(os.getpid(), count).submit(share, i) for i in range(1, count)]
     share(0)
     for other in others:

@@ -92,13 +92,13 @@ class Values:
         """What a module gives for stand-ins."""
         if path in self.called:
             return self._called(module, input, path, within)
-        if module.made_of_nodes and not module.hooks:
+        if _methods(type(module)) == _methods(type(self.graph)) and not module.hooks:
             return self._graph(module, input, path, within)
-        if type(module) is Sequential and module.modules:
+        if type(module) is Sequential:
             for i, inner in enumerate(module.modules):
                 input = self._value(inner, input, (*path, i), [*within, (module, i)])
             return input
-        if isinstance(module, ViewModule) and type(module).update_grad_input in _VIEW_GRADIENTS:
+        if _methods(type(module)) in _VIEWS:
             value = module.view(input)
             held = all(map(self.bases.hold, table.leaves(value)))
             return value if held else self._called(module, input, path, within)
@@ -107,18 +107,16 @@ class Values:
             return self._called(module, input, path, within)
         if type(module) in _JOINING:
             return self._joined(shape, path, module, leaves)
-        if type(module) is Linear and len(shape) <= 2 and module.weight.dtype == self.dtype:
+        if type(module) is Linear and module.weight.dtype == self.dtype:
             return self._computed("product", shape, path, module, leaves)
         if type(module) in _SOFT_MAX and len(shape) == 2:
             return self._computed("soft-max", shape, path, module, leaves)
-        if isinstance(module, Pointwise) and type(module).update_grad_input is Pointwise.update_grad_input:
+        if _methods(type(module)) == _methods(Pointwise):
             return self._computed("pointwise", shape, path, module, leaves)
         if type(module) in _WEIGHTED and _parameter(module).dtype == self.dtype:
             met, mine = module.fit(shape)
             weight = self.bases.add(Base("parameter", module.size, path, module, differentiable=True))
             spread = np.broadcast_to(weight.reshape(mine), met).reshape(shape)
-            if not self.bases.hold(spread):
-                raise Unfit(path)
             return self._computed("pointwise", shape, path, _WEIGHTED[type(module)], [input, spread])
         if type(module) is Dropout and len(shape) > 1:
             if module.factor(np.broadcast_to(np.zeros((), self.dtype), (0,))) is None:
@@ -198,9 +196,13 @@ class _Copy(Pointwise):
         return 1
 
 
+def _methods(kind: type[Module]) -> tuple[Any, ...]:
+    """What modules of a class run by; a class that overrides none of another's runs as that one does."""
+    return kind.update_output, kind.update_grad_input, kind.acc_grad_parameters
+
+
 _COPY = _Copy()
-_VIEWS = (ViewModule, Identity, Part, JustElement, SelectTable, NarrowTable)
-_VIEW_GRADIENTS = {kind.update_grad_input for kind in _VIEWS}
+_VIEWS = {_methods(kind) for kind in (ViewModule, Identity, Part, JustElement, SelectTable, NarrowTable)}
 _JOINING = {JoinTable, StackTable}
 _SOFT_MAX = {SoftMax, SpatialSoftMax, LogSoftMax, SpatialLogSoftMax}
 _WEIGHTED = {CMul: CMulTable(), CAdd: CAddTable()}

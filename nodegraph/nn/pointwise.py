@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from typing import Any
@@ -27,6 +28,15 @@ class Pointwise(Module):
     parameter_names = ()
     arity: int | None = 1
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        taken = [p for p in inspect.signature(cls.formula).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        inputs = len(taken) - 1
+        if cls.arity == 1 and inputs > 1:
+            raise ArgumentError(
+                f"{cls.__name__}.formula takes {inputs} inputs: set arity = {inputs}, define derivatives(self, xs, y)"
+            )
+
     def formula(self, *xs: Any) -> Any:
         """The value at each element."""
         raise NotImplementedError
@@ -40,7 +50,12 @@ class Pointwise(Module):
         return [self.derivative(xs[0], y)]
 
     def update_output(self, input: Any) -> np.ndarray:
-        return np.asarray(self.formula(*self._operands(input)))
+        xs = self._operands(input)
+        y = np.asarray(self.formula(*xs))
+        x = xs[0]
+        if not y.shape and x.shape:  # The formula is a constant.
+            return np.full(x.shape, y, x.dtype if x.dtype.kind == "f" else float)
+        return y
 
     def update_grad_input(self, input: Any, grad_output: np.ndarray) -> Any:
         xs, grad_output = self._operands(input), np.asarray(grad_output)

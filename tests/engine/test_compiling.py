@@ -1,10 +1,17 @@
 """What goes with compiling."""
 
 import gc
+import time
+import weakref
+from contextlib import ExitStack
 
 import pytest
 
 from nodegraph.engine import compiling
+
+
+class Thing:
+    """Something that refers to itself, as nodes of a graph do to each other."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,23 +31,45 @@ def test_the_collector_pauses_and_is_as_before_also_after_an_error(enabled):
     assert gc.isenabled() == enabled
 
 
-def test_what_a_program_froze_stays_frozen():
+def test_what_was_made_meanwhile_is_as_young_as_ever():
+    """A collector that took it for old would come by so rarely that graphs which nobody holds any more pile up."""
     gc.enable()
-    gc.freeze()
-    frozen = gc.get_freeze_count()
-    try:
-        with compiling.without_collecting():
-            pass
-        assert gc.get_freeze_count() > frozen / 2
-    finally:
-        gc.unfreeze()
+    gc.collect()
+    with compiling.without_collecting():
+        thing = Thing()
+        thing.itself, gone = thing, weakref.ref(thing)
+    gc.disable()
+    del thing
+    gc.collect(0)
+    assert gone() is None
 
 
 def test_announced_and_measured():
-    said, before = [], compiling.seconds()
+    said, before, start = [], compiling.seconds(), time.perf_counter()
     with compiling.announced(lambda: said.append("now")):
         with compiling.measured():
             assert said == ["now"]
     with compiling.measured():
         pass
-    assert said == ["now"] and compiling.seconds() > before
+    assert said == ["now"] and before < compiling.seconds() <= before + time.perf_counter() - start
+
+
+def test_whoever_is_told_may_stop_listening():
+    """And the others are told all the same."""
+    said = []
+    with ExitStack() as first, compiling.announced(lambda: said.append("second")):
+        first.enter_context(compiling.announced(first.close))
+        first.enter_context(compiling.announced(lambda: said.append("last")))
+        with compiling.measured():
+            pass
+        with compiling.measured():
+            pass
+    assert said == ["second", "last", "second"]
+
+
+def test_the_time_counts_also_where_compiling_failed():
+    before = compiling.seconds()
+    with pytest.raises(KeyError), compiling.measured():
+        time.sleep(0.002)
+        raise KeyError
+    assert compiling.seconds() >= before + 0.002

@@ -132,6 +132,14 @@ def test_float64_is_the_c_library_s(name):
     np.testing.assert_allclose(computed(name, x), reference(name, x), rtol=1e-15)
 
 
+def test_the_functions_of_float32_take_nothing_else():
+    """A float64 is not cut short in silence, nor a fraction taken for bits."""
+    with pytest.raises(numba.TypingError):
+        elementary.log32(np.float64(2))
+    with pytest.raises(numba.TypingError):
+        njit(lambda: elementary._from_bits(1.5))()
+
+
 def test_what_there_is_not():
     with pytest.raises(ArgumentError, match="there is no compiled 'gamma' for float32"):
         function("gamma", np.float32)

@@ -93,13 +93,40 @@ def test_an_error_in_a_share_comes_out():
         threads.run(share, 2)
 
 
+@pytest.mark.parametrize(("processors", "expected"), [(5, 5), (None, 1)])
+def test_where_a_process_may_use_all_processors(processors, expected, monkeypatch):
+    """Not every system tells which of them a process may use, and some do not tell how many there are."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    assert threads.available() == expected
+
+
+def test_only_the_processors_that_this_process_may_use_count(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0: {1, 4, 7}}[process], raising=False)
+    assert threads.available() == 3
+
+
 @pytest.mark.parametrize("given, expected", [("1", 1), ("3", 3), ("", None), ("0", None), ("many", None)])
 def test_the_number_of_threads(given, expected, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert threads.available() == (expected or len(os.sched_getaffinity(0)))
 
 
+def test_blas_has_one_thread_for_as_long_as_it_is_told():
+    def counts():
+        return [library["num_threads"] for library in threads._blas().info() if library["user_api"] == "blas"]
+
+    with threads._blas().limit(limits=2, user_api="blas"):
+        before = counts()
+        with threads.one_for_blas():
+            assert set(counts()) <= {1}
+        assert counts() == before
+
+
 def test_a_thread_must_be_worth_it(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     each = threads.WORTH_A_THREAD
-    assert [threads.worth(work) for work in (0, 1.9 * each, 2 * each, 100 * each)] == [1, 1, 2, 4]
+    counts = [threads.worth(work) for work in (0, 1.9 * each, 2 * each, 100 * each)]
+    assert counts == [1, 1, 2, 4] and {type(count) for count in counts} == {int}
