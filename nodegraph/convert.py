@@ -41,6 +41,8 @@ def convert(source: str | os.PathLike[str], target: str | os.PathLike[str], inpu
     source, target = os.fspath(source), pathlib.Path(target)
     if target.suffix not in WRITTEN:
         raise ArgumentError(f"{target}: the name of a file to convert to ends in {', '.join(WRITTEN[:-1])} or .pt")
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+        raise ArgumentError(f"{target} would take the place of what it is converted from, and holds less")
     kind = pathlib.Path(source).suffix
     if kind == ".onnx":
         raise ArgumentError(f"{source}: ONNX files can be written, not read")

@@ -205,6 +205,7 @@ EXAMPLES = {
     "MapTable": lambda: (nn.MapTable(nn.Linear(4, 3)), two(5, 4)),
     "Bottle": lambda: (nn.Bottle(nn.Linear(4, 3)), numbers(2, 5, 4)),
     "Decorator": lambda: (nn.Decorator(nn.Linear(4, 3)), numbers(5, 4)),
+    "MaskZero": lambda: (nn.MaskZero(nn.Linear(4, 3), 1), numbers(5, 4)),
     "NaN": lambda: (nn.NaN(nn.Linear(4, 3)), numbers(5, 4)),
     "Profile": lambda: (nn.Profile(nn.Linear(4, 3)), numbers(5, 4)),
     "PrintSize": lambda: (nn.PrintSize(), numbers(3, 4)),

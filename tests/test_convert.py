@@ -214,6 +214,12 @@ def test_a_failed_conversion_leaves_the_old_file(net, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"old.t7", "net.t7"}
 
 
+def test_a_file_is_not_converted_to_itself(net, tmp_path):
+    path = checkpoint.save(tmp_path / "net.safetensors", {"a": np.zeros(1)}, {})
+    with pytest.raises(ArgumentError, match="would take the place of what it is converted from"):
+        convert(path, tmp_path / "." / "net.safetensors")
+
+
 # The command
 
 

@@ -16,7 +16,7 @@ from nodegraph import nn
 from nodegraph.errors import NodegraphError, T7Error
 from nodegraph.gmodule import GModule
 from nodegraph.io.t7.files import values
-from nodegraph.io.t7.translation import Importer
+from nodegraph.io.t7.importing import Importer
 from nodegraph.io.t7.values import Table
 from nodegraph.models.char_rnn import torch_rnn_checkpoint
 from nodegraph.models.char_rnn.options import Options

@@ -15,7 +15,7 @@ import numpy as np
 
 from nodegraph.errors import NodegraphError, T7Error
 from nodegraph.io import checkpoint
-from nodegraph.io.t7.translation import Fields, Importer
+from nodegraph.io.t7.importing import Fields, Importer
 from nodegraph.io.t7.values import Record, Table
 from nodegraph.models.char_rnn.contents import options_and_vocabulary
 from nodegraph.models.char_rnn.options import Options

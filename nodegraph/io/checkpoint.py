@@ -31,6 +31,8 @@ def make_folder(folder: str | os.PathLike[str]) -> None:
         remove_leftovers(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileExistsError:
+        raise CheckpointError(f"cannot write checkpoints into {folder}: it is no folder") from None
     except OSError as error:
         raise CheckpointError(f"cannot write checkpoints into {folder}: {error.strerror or error}") from error
 
@@ -53,6 +55,9 @@ def save(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], data: dict
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the data of a checkpoint; CheckpointError, in one sentence, for anything but a whole one."""
+    if os.path.exists(path) and not os.path.isfile(path):  # Such as a pipe, which would be waited for.
+        kind = "a folder" if os.path.isdir(path) else "no file"
+        raise CheckpointError(f"cannot read the checkpoint {path}: it is {kind}")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -21,22 +21,23 @@ def write_whole(path: str | os.PathLike[str], content: bytes, what: str = "") ->
     """Write a file, and the folder that it is to stand in; returns the path.
 
     It is written beside its place and moved there when it is complete, so that at any moment, even after a kill or a
-    power cut, the old file or the new one is there and whole. CheckpointError when it cannot be written; `what` is put
-    before the path in the message.
+    power cut, the old file or the new one is there and whole. A link stays one: what it names is written.
+    CheckpointError when it cannot be written; `what` is put before the path in the message.
     """
     path, temporary = pathlib.Path(path), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = {"dir": path.parent, "prefix": f".{path.name}.", "suffix": UNFINISHED}
+        place = pathlib.Path(os.path.realpath(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = {"dir": place.parent, "prefix": f".{place.name}.", "suffix": UNFINISHED}
         with tempfile.NamedTemporaryFile(**beside, delete=False) as file:
             temporary = file.name
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
         temporary = None
-        _sync_folder(path.parent)
+        _sync_folder(place.parent)
     except OSError as error:
         raise CheckpointError(f"cannot write {what}{path}: {error.strerror or error}") from error
     finally:

@@ -78,6 +78,7 @@ from nodegraph.nn.margin_losses import (
     MultiMarginCriterion,
     SoftMarginCriterion,
 )
+from nodegraph.nn.mask_zero import MaskZero
 from nodegraph.nn.max_pooling import (
     SpatialDilatedMaxPooling,
     SpatialMaxPooling,
@@ -249,6 +250,7 @@ __all__ = [
     "MarginCriterion",
     "MarginRankingCriterion",
     "MaskedSelect",
+    "MaskZero",
     "Max",
     "Maxout",
     "Mean",

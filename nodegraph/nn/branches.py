@@ -82,7 +82,8 @@ class DepthConcat(Concat):
     array([[1., 1., 1.],
            [0., 1., 0.]])
 
-    Source: torch/nn, DepthConcat.lua; Szegedy et al., Going deeper with convolutions, 2014.
+    Source: torch/nn, DepthConcat.lua; Szegedy et al., Going deeper with convolutions, 2014. Torch7 leaves the scale
+    out of the gradients of the parameters.
     """
 
     padded = True

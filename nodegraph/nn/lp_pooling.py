@@ -74,7 +74,7 @@ class FeatureLPPooling(LPPooling):
     >>> FeatureLPPooling(2, 1, 2).forward(np.array([3.0, 4.0, 0.0]))
     array([5., 4.])
 
-    Source: torch/nn, FeatureLPPooling.lua.
+    Source: torch/nn, FeatureLPPooling.lua. Torch7 takes the gradient as 0 where y = 0 for p = 1, too.
     """
 
     def __init__(self, width: int, stride: int, power: float, batch_mode: bool | None = False) -> None:

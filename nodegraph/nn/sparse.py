@@ -151,7 +151,8 @@ class IndexLinear(SparseLayer):
     InputError for a key that is out of range, not whole or NaN, and for sizes that do not add up.
 
     Source: torch/nn, IndexLinear.lua. Torch7 keeps the gradient of the weight for the keys of the last batches only;
-    here `grad_weight` is an array like any other. Torch7 gives the gradient of all features, not only of those present.
+    here `grad_weight` is an array like any other. Torch7 gives the gradient of all features, not only of those present,
+    and is in training only once `training()` was called.
     """
 
     def __init__(

@@ -126,6 +126,14 @@ def test_files_that_cannot_be_read(tmp_path):
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of Unix")
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (("pipe", "it is no file"), (".", "it is a folder")):
+        with pytest.raises(CheckpointError, match=words):
+            checkpoint.load(tmp_path / name)
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="cannot write"):
@@ -168,3 +176,11 @@ def test_nothing_in_a_checkpoint_is_code(tmp_path):
     assert checkpoint.load(path)[1]["text"].startswith("__import__")
     source = pathlib.Path(checkpoint.__file__).read_text()
     assert "pickle" not in source and "eval(" not in source
+
+
+def test_a_safetensors_file_of_others_is_told_as_that(tmp_path):
+    path = tmp_path / "others.safetensors"
+    path.write_bytes(safetensors.numpy.save({"a": np.ones(2)}, {"format": "pt"}))
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(path)
+    assert str(caught.value) == f"{path} is a safetensors file, but not a checkpoint of nodegraph"

@@ -22,9 +22,7 @@ BASES = {
 }
 WITHOUT_COUNTERPART = {"Last", "Part", "Reverse", "Where"}
 WRITTEN_AS_OTHERS = {"StackTable"}
-CANNOT_BE_SAVED = {"Profile"}
-"""Torch7 itself fails to save them."""
-NOT_AS_THEMSELVES = WITHOUT_COUNTERPART | WRITTEN_AS_OTHERS | CANNOT_BE_SAVED
+NOT_AS_THEMSELVES = WITHOUT_COUNTERPART | WRITTEN_AS_OTHERS
 NAMES = sorted(name for name in EXAMPLES if hasattr(nn, name) and name not in NOT_AS_THEMSELVES)
 CRITERIONS = oracle.cases("criterions.json", "criterion")
 
@@ -112,12 +110,6 @@ def test_a_stack_is_written_as_what_does_the_same(axis, tmp_path):
 def test_an_unrolled_cell_is_written(tmp_path):
     module, x = nodegraph.unroll(lstm.create(3, 2), 4), [np.ones((4, 2, 3)), np.zeros((2, 2)), np.ones((2, 2))]
     assert_same(run(again(module, tmp_path), x), run(module, x))
-
-
-@pytest.mark.parametrize("name", sorted(CANNOT_BE_SAVED))
-def test_what_torch_cannot_save_is_refused(name, tmp_path):
-    with pytest.raises(T7Error, match="cannot save"):
-        t7.save(example(name)[0], tmp_path / "file.t7")
 
 
 def test_what_torch_does_not_have_is_refused_and_nothing_written(tmp_path):

@@ -189,6 +189,13 @@ def test_what_is_in_a_file_takes_no_more_than_ten_times_its_size(make, monkeypat
     tracemalloc.stop()
 
 
+def test_a_file_whose_objects_would_take_more_is_refused(monkeypatch):
+    monkeypatch.setattr("nodegraph.io.t7.reader.MEMORY_ALLOWED", 0)
+    for name in "names in tables", "functions in functions", "ascii names":
+        with pytest.raises(T7Error, match="its objects take more than 10 times the memory of the file"):
+            read(LARGE[name]())
+
+
 def test_what_people_save_is_never_too_much(monkeypatch):
     monkeypatch.setattr("nodegraph.io.t7.reader.MEMORY_ALLOWED", 100_000)
     for value in (

@@ -125,9 +125,30 @@ def test_the_one_hot_of_char_rnn():
     np.testing.assert_array_equal(module.forward(np.array([2])), [[0, 0, 1]])
 
 
-@pytest.mark.parametrize("name", ["nn.DataParallelTable", "nn.Profile", "nn.Serial", "nn.Inception", "nn.FireModule"])
+@pytest.mark.parametrize("name", ["nn.DataParallelTable", "nn.Serial", "nn.Inception", "nn.FireModule"])
 def test_a_wrapper_is_the_module_inside(name):
     assert type(load(name, modules=Table([recorded(nn.Tanh())]))) is nn.Tanh
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+def test_a_profile_with_the_clock_that_writes_nothing(ascii):
+    """Torch7's clock stands in the file as a class without a value."""
+    content = write(recorded([nn.Profile(nn.Tanh(), 5, "tanh"), 7]), ascii)
+    clock = read(content).array[0].fields["timer"]
+    assert (clock.name, clock.content) == ("torch.Timer", b"")
+    assert (b"11\ntorch.Timer\n" if ascii else b"\x0b\0\0\0torch.Timer\2\0\0\0") in content
+    profile, seven = translated(read(content))
+    assert (type(profile), profile.print_interval, profile.name, seven) == (nn.Profile, 5, "tanh", 7)
+    assert type(profile.modules[0]) is nn.Tanh
+
+
+def test_a_generator_of_random_numbers_is_passed_over():
+    content = struct.pack("<iii", 4, 1, 3) + b"V 1" + struct.pack("<i", 15) + b"torch.Generator" + bytes(range(8)) * 631
+    generator = read(content)
+    assert (generator.name, len(generator.content)) == ("torch.Generator", 5048)
+    assert write(generator) == content
+    with pytest.raises(T7Error, match="a torch.Generator of 5048 bytes does not fit into the 5047 that are left"):
+        read(content[:-1])
 
 
 def test_a_gpu_wrapper_is_the_module_inside():

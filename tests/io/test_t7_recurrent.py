@@ -114,11 +114,12 @@ def test_over_time_torch_has_no_counterpart_but_to_the_cell(tmp_path):
     assert isinstance(t7.load(t7.save(recurrent.cell, tmp_path / "file.t7")), nodegraph.GModule)
 
 
-def test_sequences_parted_by_steps_of_zeros_are_refused():
-    sizes = {"weight": np.zeros((5, 8)), "bias": np.zeros(8), "inputsize": 3, "outputsize": 2}
-    assert load("nn.SeqLSTM", **sizes).forward(np.ones((4, 1, 3))).shape == (4, 1, 2)
-    with pytest.raises(T7Error, match="maskzero"):
-        load("nn.SeqLSTM", maskzero=True, **sizes)
+@pytest.mark.parametrize("name", ["masked_seq_lstm", "masked_seq_gru", "masked_gru", "masked_fast_lstm", "trimmed_gru"])
+def test_a_sequence_begins_anew_after_a_step_of_zeros(name):
+    case = t7.load(FOLDER / f"{name}.t7")
+    x, module = case["input"], case["module"]
+    assert not x[2].any() and not case["output"][2].any()
+    np.testing.assert_allclose(module.forward(x[3:]), case["output"][3:], **CLOSE)
 
 
 def test_small_modules_of_these_packages():

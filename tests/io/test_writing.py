@@ -83,6 +83,40 @@ def test_an_interrupt_right_after_the_renaming_is_an_interrupt(tmp_path, monkeyp
     assert (tmp_path / "file").read_bytes() == b"new" and os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links are of Unix")
+def test_the_unfinished_file_stands_beside_its_place_and_goes_where_writing_fails(tmp_path, monkeypatch):
+    seen = []
+
+    def refuse(source, target):
+        seen.append((os.path.dirname(source), source.endswith(UNFINISHED), os.path.exists(source)))
+        raise OSError("no renaming here")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(CheckpointError, match="cannot write .*file: no renaming here"):
+        write_whole(tmp_path / "file", b"content")
+    assert seen == [(str(tmp_path), True, True)] and not list(tmp_path.iterdir())
+
+
+def test_a_file_has_the_rights_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = write_whole(tmp_path / "file", b"content")
+        assert path.stat().st_mode & 0o777 == 0o640 and os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_through_a_link_what_it_names_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name in ("link", "link to nothing yet"):
+        (tmp_path / name).symlink_to(tmp_path / "there" / f"file of {name}")
+    write_whole(tmp_path / "there" / "file of link", b"old")
+    for name in ("link", "link to nothing yet"):
+        assert write_whole(tmp_path / name, b"new") == tmp_path / name
+        assert (tmp_path / name).is_symlink() and (tmp_path / "there" / f"file of {name}").read_bytes() == b"new"
+    assert len(os.listdir(tmp_path)) == 3 and len(os.listdir(tmp_path / "there")) == 2
+
+
 def test_what_a_kill_left_behind_is_removed_when_it_is_old(tmp_path):
     old, new, other = (tmp_path / name for name in (f".a.1{UNFINISHED}", f".a.2{UNFINISHED}", ".a"))
     for file in (old, new, other):

@@ -402,6 +402,10 @@ RECIPES = {
     # Containers and decorators
     "Sequential": around(sequential),
     "Decorator": around(lambda module, g: nn.Decorator(module)),
+    # Flat at zero, so that a sample of zeros, left out or not, has the gradient of central differences.
+    "MaskZero": on(
+        lambda shape, g: nn.MaskZero(nn.Sequential(nn.Square(), nn.Mul()), g.choice(len(shape), max(len(shape) - 1, 0)))
+    ),
     "NaN": around(lambda module, g: nn.NaN(module)),
     "Profile": around(lambda module, g: nn.Profile(module, 10**6)),
     "DontCast": around(lambda module, g: nn.DontCast(module, g.choice(True, False))),

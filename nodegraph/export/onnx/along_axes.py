@@ -10,7 +10,7 @@ import numpy as np
 
 from nodegraph.export.onnx.arrays import FUNCTIONS, StandIn, records
 from nodegraph.export.onnx.elementwise import broadcast, recorder_of, result_type
-from nodegraph.export.onnx.recording import NotRecordable, Shape
+from nodegraph.export.onnx.recording import NotRecordable, Shape, Value
 from nodegraph.nn.view import axis_of
 
 REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax", "min": "ReduceMin", "prod": "ReduceProd"}
@@ -107,6 +107,10 @@ def matmul(a: Any, b: Any) -> StandIn:
     leading = broadcast(left[:-2], right[:-2])
     shape = (*leading, *left[-2:-1], *(right[-1:] if len(right) > 1 else ()))
     values = [recorder.cast(x, dtype) if isinstance(x, StandIn) or x.dtype != dtype else x for x in (a, b)]
+    if dtype == np.float64 and any(isinstance(x, Value) and x.transposed for x in values):
+        # Up to 1.25 onnxruntime makes one operator of a Transpose and a MatMul, which it has for float32 alone.
+        rows, columns = "i" * (len(left) > 1), "k" * (len(right) > 1)
+        return einsum(f"...{rows}j,...j{columns}->...{rows}{columns}", a, b)
     return StandIn(recorder, recorder.add("MatMul", *values, shape=shape))
 
 

@@ -21,7 +21,7 @@ COMPARISONS = {
 CONNECTIVES = {"and": "And", "or": "Or", "xor": "Xor"}
 UNARY = {
     "negative": "Neg", "absolute": "Abs", "sign": "Sign", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh",
-    "sin": "Sin", "cos": "Cos", "reciprocal": "Reciprocal", "floor": "Floor", "ceil": "Ceil", "rint": "Round",
+    "sin": "Sin", "reciprocal": "Reciprocal", "floor": "Floor", "ceil": "Ceil", "rint": "Round",
 }  # fmt: skip
 SINGLE = {
     "tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sinh": "Sinh", "cosh": "Cosh",
@@ -132,6 +132,9 @@ def minimum(a: Any, b: Any) -> StandIn:
 def clip(x: StandIn, low: Any = None, high: Any = None) -> StandIn:
     if not all(map(_is_plain, (low, high))):
         return np.minimum(np.maximum(x, low), high)
+    if x.dtype == np.float64:  # onnxruntime joins a Clip to a Relu before it, and cannot in this type.
+        above = x if low is None else elementwise("Max", x, low)
+        return above if high is None else elementwise("Min", above, high)
     bounds = [None if bound is None else x.recorder.number(bound, x) for bound in (low, high)]
     return StandIn(x.recorder, x.recorder.add("Clip", x, *bounds, shape=x.shape))
 
@@ -144,6 +147,15 @@ def same(x: StandIn, order: str = "K") -> StandIn:
 @records("square")
 def square(x: StandIn) -> StandIn:
     return elementwise("Mul", x, x)
+
+
+@records("cos")
+def cos(x: StandIn) -> StandIn:
+    """cos(x); in float64, which older versions of onnxruntime lack, as 1 - 2 sin(x / 2)^2, right to 3e-16."""
+    if result_type(x) == np.float32:
+        return elementwise("Cos", x)
+    sine = np.sin(x / 2)
+    return 1 - 2 * (sine * sine)
 
 
 @records("log1p")

@@ -46,10 +46,10 @@ def to_onnx(
 
     Inputs, outputs, operators and arrays have the names of annotated nodes and the paths of `named_parameters`; what is
     shared is written once. Numbers have the type of the module's parameters, float64 if there are none; an input that
-    is used for indices alone is int64. The operators are those of opset 18. In float32 a convolution, an average
-    pooling and a cross-map normalisation are operators of their own; for float64 onnxruntime has none, so there they
-    are spelled out as products of matrices, to the same numbers. A Recurrent becomes a Scan for each of its loops; what
-    lies outside them runs once for all steps.
+    is used for indices alone is int64. The operators are those of opset 18, as far as onnxruntime 1.20 runs them; later
+    versions come to the same numbers. In float32 a convolution, an average pooling and a cross-map normalisation are
+    operators of their own; for float64 onnxruntime has none, so there they are spelled out as products of matrices, to
+    the same numbers. A Recurrent becomes a Scan for each of its loops; what lies outside them runs once for all steps.
 
     A class of your own is written down, too, if its formula, its view or its `update_output` uses NumPy's functions
     alone; for others there is `nodegraph.export.onnx.converts`. ExportError names all modules that ONNX cannot express;

@@ -22,11 +22,13 @@ class NotRecordable(Exception):
 class Value:
     """What an operator gives: its type, its shape, and whether it is an input of the graph or an array of it."""
 
-    __slots__ = ("dtype", "shape", "name", "array", "size", "operator")
+    __slots__ = ("dtype", "shape", "name", "array", "size", "operator", "transposed")
 
     def __init__(self, dtype: Any, shape: Shape, name: str | None = None, array: np.ndarray | None = None) -> None:
         self.dtype, self.shape, self.name, self.array = np.dtype(dtype), tuple(shape), name, array
         self.operator: Operator | None = None
+        self.transposed = False
+        """Whether there is a Transpose, of more than an array of the graph, among the operators that it comes from."""
 
 
 class Operator:
@@ -76,9 +78,11 @@ class Recorder:
         """The outputs of an operator that has several; a dtype of None is that of the first input."""
         values = [self.value(x) if x is not None else None for x in inputs]
         operator = Operator(kind, values, ".".join(self.scope), attributes)
+        transposed = kind == "Transpose" and values[0].array is None
+        transposed = transposed or any(value is not None and value.transposed for value in values)
         for dtype, shape in outputs:
             output = Value(values[0].dtype if dtype is None else dtype, shape)
-            output.operator = operator
+            output.operator, output.transposed = operator, transposed
             operator.outputs.append(output)
         self.body.operators.append(operator)
         return operator.outputs

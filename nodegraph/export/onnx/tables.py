@@ -105,7 +105,9 @@ def reverse(conversion: Conversion, module: nn.Reverse, input: Any) -> StandIn:
         return np.flip(input, module.axis)
     x, lengths = input
     places = {"time_axis": module.axis, "batch_axis": 1 - module.axis}
-    return conversion.apply("ReverseSequence", x, whole_lengths(conversion, lengths), **places)
+    # One step is the same backwards; a sequence of none is left out by older versions of onnxruntime.
+    lengths = np.maximum(StandIn(conversion.recorder, whole_lengths(conversion, lengths)), 1)
+    return conversion.apply("ReverseSequence", x, lengths, **places)
 
 
 @converts(nn.Last)

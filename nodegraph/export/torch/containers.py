@@ -105,6 +105,27 @@ class Decorator(Container):
         return self._modules["0"](input)
 
 
+@register(nn.MaskZero)
+class MaskZero(Container):
+    """The module inside, and zeros for the samples that are all zeros."""
+
+    settings = "n_input_dim"
+
+    def forward(self, input: Any) -> Any:
+        x = input
+        while not isinstance(x, Tensor):
+            x = x[0]
+        counts = (x.reshape(*x.shape[: x.dim() - self.n_input_dim], -1) != 0).any(-1)
+        return masked(self._modules["0"](input), counts)
+
+
+def masked(value: Any, counts: Tensor) -> Any:
+    """The arrays of a value with zeros where a sample does not count."""
+    if isinstance(value, (list, tuple)):
+        return [masked(part, counts) for part in value]
+    return torch.where(counts.reshape(*counts.shape, *[1] * (value.dim() - counts.dim())), value, 0)
+
+
 @register(nn.PrintSize)
 class PrintSize(Layer):
     """The input, of which nothing is printed here."""

@@ -181,10 +181,9 @@ class Converter:
         for name in module.buffer_names:
             array = getattr(module, name, None)
             made.register_buffer(name, None if array is None else self.tensor(array))
-        for name, parameter in list(made._parameters.items()):
-            if parameter is not None and name not in trained:  # The weight that a WeightNorm around it computes.
-                delattr(made, name)
-                made.register_buffer(name, self.tensor(getattr(module, name)), persistent=False)
+        for name in set(type(module).parameter_names) - set(module.parameter_names):
+            made._parameters.pop(name, None)  # The weight that a WeightNorm around it computes.
+            made.register_buffer(name, self.tensor(getattr(module, name)), persistent=False)
 
     def tensor(self, array: np.ndarray, trained: bool = False) -> torch.Tensor:
         """A copy of the array as a tensor; the same one for the same array."""

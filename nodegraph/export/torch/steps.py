@@ -48,7 +48,8 @@ def reverse(input: Any, axis: int) -> Tensor:
         return input.flip(axis)
     in_order = torch.argsort((~valid).int(), dim=0, stable=True)  # Those that count first.
     rank = valid.cumsum(0) - 1
-    mirrored = torch.where(valid, in_order.gather(0, (rank[-1] - rank).clamp(min=0)), numbered(len(x), x))
+    last = valid.sum(0) - 1
+    mirrored = torch.where(valid, in_order.gather(0, (last - rank).clamp(min=0)), numbered(len(x), x))
     return x[mirrored, columns(valid)].movedim(0, axis)
 
 
@@ -57,5 +58,7 @@ def last(input: Any, axis: int) -> Tensor:
     x, valid = parts(input, axis)
     if valid is None:
         return x[-1]
+    if len(x) == 0:
+        return x.sum(0)
     chosen = x[torch.where(valid, numbered(len(x), x), 0).amax(0), columns(valid)]
     return torch.where(over(valid.any(0), chosen), chosen, 0.0)

@@ -8,10 +8,12 @@ import numpy as np
 
 from nodegraph import nn
 from nodegraph.errors import ArgumentError, T7Error
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import TABLE_IN, TABLE_OUT, Part, axis, component, long_storage, pair_of_empty, same
 from nodegraph.io.t7.parts import row as plain_row
-from nodegraph.io.t7.translation import BY_CLASS, TRANSLATIONS, Exporter, Fields, Translation, register
-from nodegraph.io.t7.values import DTYPES, KINDS, Table
+from nodegraph.io.t7.translation import BY_CLASS, TRANSLATIONS, Translation, register
+from nodegraph.io.t7.values import DTYPES, KINDS, Record, Table
 
 
 def container(torch: str, ours: type, *parts: Part) -> None:
@@ -56,6 +58,8 @@ container("nn.DepthConcat", nn.DepthConcat, axis(), OUTPUT_SIZE)
 container("nn.Parallel", nn.Parallel, axis("inputDimension", "input_axis"), axis("outputDimension", "output_axis"))
 decorator("nn.Decorator", nn.Decorator)
 decorator("nn.NaN", nn.NaN, same("id"))
+decorator("nn.MaskZero", nn.MaskZero, same("nInputDim", "n_input_dim"))
+register("nn.TrimZero", TRANSLATIONS["nn.MaskZero"].build)  # a MaskZero that runs its module without those samples
 
 
 def _bottle_shapes(module: nn.Bottle, exporter: Exporter) -> dict[str, Any]:
@@ -123,11 +127,21 @@ for _name in "GPU DataParallelTable Serial Inception FireModule BiSequencer SeqB
     register(f"nn.{_name}", _only_module)
 
 
+def _profile(fields: Fields) -> nn.Profile:
+    return nn.Profile(_only_module(fields), fields.get("print_interval", 100), fields.get("name"))
+
+
 def _give_profile(module: nn.Profile, exporter: Exporter) -> dict[str, Any]:
-    raise T7Error("Torch7 cannot save a Profile: it holds a clock; save the module inside")
+    modules, passes, seconds = exporter.records(module.modules), module.passes, module.seconds
+    return {
+        **{"modules": modules, "module": modules.get(1), "timer": Record("torch.Timer", b"")},
+        **{"print_interval": module.print_interval, "name": module.name},
+        **{"numFwds": passes["forward"], "summedFwdTime": seconds["forward"]},
+        **{"numBwds": passes["backward"], "summedBwdTime": seconds["backward"]},
+    }
 
 
-register("nn.Profile", _only_module, nn.Profile, _give_profile)
+register("nn.Profile", _profile, nn.Profile, _give_profile)
 
 # Sequentials with a class of their own
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from nodegraph import nn
 from nodegraph.errors import ArgumentError
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import Part, empty, row, same
-from nodegraph.io.t7.translation import TRANSLATIONS, Exporter, Fields, register
+from nodegraph.io.t7.translation import TRANSLATIONS, register
 
 # What the fields of a window mean: the name begins with what it is and ends with the axis.
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph import nn
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import (
     TABLE_IN,
     Part,
@@ -18,7 +20,7 @@ from nodegraph.io.t7.parts import (
     same,
     tensor,
 )
-from nodegraph.io.t7.translation import Exporter, Fields, register
+from nodegraph.io.t7.translation import register
 from nodegraph.io.t7.values import Storage, Table
 
 GRADIENT = Part(give=lambda criterion, exporter: {"gradInput": exporter.empty(), "output": 0})

@@ -21,8 +21,10 @@ from nodegraph.io.t7 import (
     sequencer,
     weights,
 )
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Importer
 from nodegraph.io.t7.reader import read as read_content
-from nodegraph.io.t7.translation import Exporter, Importer, known
+from nodegraph.io.t7.translation import known
 from nodegraph.io.t7.values import Function, Record, Table, plain
 from nodegraph.io.t7.writer import write
 from nodegraph.io.writing import write_whole

@@ -14,7 +14,8 @@ from typing import Any
 
 from nodegraph.errors import WiringError
 from nodegraph.gmodule import GModule
-from nodegraph.io.t7.translation import Fields, register
+from nodegraph.io.t7.importing import Fields
+from nodegraph.io.t7.translation import register
 from nodegraph.io.t7.values import Record, Table, plain
 from nodegraph.io.t7.wiring import give_graph
 from nodegraph.nn.view import Identity
@@ -22,6 +23,8 @@ from nodegraph.node import Node
 
 DEBUG_LABEL = re.compile(r"\[(.*?)\]:(-?\d{1,9})_", re.DOTALL)
 ANNOTATIONS = {"graphAttributes": "graph_attributes"}
+KINDS: dict[str, type] = {"name": str, "description": str, "graph_attributes": dict}
+"""What the annotations that messages and pictures use must be."""
 
 
 def read_graph(fields: Fields) -> GModule:
@@ -119,11 +122,23 @@ def _annotated(node: Node, data: Table) -> Node:
     notes = data.get("annotations", Table())
     for name, note in notes.items():
         if name == "_debugLabel":
-            if match := DEBUG_LABEL.match(note):
+            if isinstance(note, str) and (match := DEBUG_LABEL.match(note)):
                 node.where = match[1], int(match[2])
         elif isinstance(name, str):
-            node.annotations[ANNOTATIONS.get(name, name)] = plain(note)
+            key = ANNOTATIONS.get(name, name)
+            value = _as_kind(KINDS.get(key, object), plain(note))
+            if value is not None:
+                node.annotations[key] = value
     return node
+
+
+def _as_kind(kind: type, note: Any) -> Any:
+    """An annotation as what it must be here, None where it is not; in Lua a number serves as a text."""
+    if kind is str and isinstance(note, (int, float)) and not isinstance(note, bool):
+        return f"{note:.14g}"
+    if kind is dict and note == []:
+        return {}
+    return note if isinstance(note, kind) else None
 
 
 register("nn.gModule", read_graph, GModule, give_graph)

@@ -9,6 +9,8 @@ import numpy as np
 
 from nodegraph import nn
 from nodegraph.errors import T7Error
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import (
     TABLE_IN,
     TABLE_OUT,
@@ -25,7 +27,7 @@ from nodegraph.io.t7.parts import (
     same,
     tensor,
 )
-from nodegraph.io.t7.translation import Exporter, Fields, from_1, register, to_1
+from nodegraph.io.t7.translation import from_1, register, to_1
 from nodegraph.io.t7.values import Table
 
 INPLACE = same("inplace", default=False)

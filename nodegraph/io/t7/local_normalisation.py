@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph import nn
+from nodegraph.io.t7.exporting import Exporter
 from nodegraph.io.t7.parts import Part, row, same
-from nodegraph.io.t7.translation import Exporter
 from nodegraph.nn.mapped_convolution import one_to_one_connection_table
 
 row(

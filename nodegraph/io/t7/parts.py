@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.io.t7.translation import Exporter, Fields, from_1, our_name, register, to_1
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
+from nodegraph.io.t7.translation import from_1, our_name, register, to_1
 from nodegraph.io.t7.values import Storage, Table
 
 

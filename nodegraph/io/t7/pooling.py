@@ -8,8 +8,10 @@ import numpy as np
 
 from nodegraph import nn
 from nodegraph.io.t7.convolutions import PLANAR, windows
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import Part, component, empty_longs, given, row, same
-from nodegraph.io.t7.translation import Exporter, Fields, register
+from nodegraph.io.t7.translation import register
 
 # Pooling
 

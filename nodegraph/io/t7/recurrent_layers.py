@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from nodegraph import nn
-from nodegraph.errors import ArgumentError
 from nodegraph.gmodule import GModule
-from nodegraph.io.t7.sequencer import outside, over_time, remembers
-from nodegraph.io.t7.translation import Fields, register
+from nodegraph.io.t7.importing import Fields
+from nodegraph.io.t7.sequencer import masked_by, outside, over_time, remembers
+from nodegraph.io.t7.translation import register
 
 
 def linear(weight: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
@@ -30,8 +30,6 @@ def linear(weight: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
 
 def _matrices(fields: Fields, inputs: Any, size: Any, parts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The weight of the input, that of the state, and the bias."""
-    if fields.get("maskzero", False):
-        raise ArgumentError("it separates sequences by steps of zeros (maskzero)")
     weight = fields.fitting("weight", (inputs + size, parts * size))
     return weight[:inputs], weight[inputs:], fields.fitting("bias", (parts * size,))
 
@@ -90,10 +88,15 @@ def _of_torch_rnn(cell: Callable[[Fields, Any, Any], GModule]) -> Callable[[Fiel
 
 
 def _of_rnn(cell: Callable[[Fields, Any, Any], GModule], inputs: str, size: str) -> Callable[[Fields], nn.Module]:
-    """A layer of rnn's: (steps, batch, inputs) -> (steps, batch, size)."""
+    """A layer of rnn's: (steps, batch, inputs) -> (steps, batch, size).
+
+    One with `maskzero` begins anew after each step of zeros, with which it parts independent sequences.
+    """
 
     def build(fields: Fields) -> nn.Module:
         made = cell(fields, fields.get(inputs), fields.get(size))
+        if fields.get("maskzero", False):
+            made = GModule(made.inputs, masked_by(made.inputs[0], list(made.outputs), 1))
         return over_time(made, batch_first=bool(fields.get("batchfirst")), stateful=remembers(fields))
 
     return build

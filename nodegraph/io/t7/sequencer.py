@@ -20,7 +20,9 @@ import numpy as np
 from nodegraph import nn
 from nodegraph.errors import ArgumentError, T7Error
 from nodegraph.gmodule import GModule
-from nodegraph.io.t7.translation import BY_CLASS, MAX_NESTING, Exporter, Fields, Translation, from_1, register
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
+from nodegraph.io.t7.translation import BY_CLASS, MAX_NESTING, Translation, from_1, register
 from nodegraph.io.t7.values import Record, Table
 from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
@@ -113,6 +115,9 @@ class Step:
             raise ArgumentError(f"entries {first} to {first + length - 1} are taken of what has none such")
         return value[first - 1 : first + length - 1]
 
+    def mask_zero(self, fields: Fields, value: Value) -> Value:
+        return masked_by(value, self.inner(fields, value), fields.get("nInputDim"))
+
     # What has states
 
     def layer(self, *names: str) -> list[Node]:
@@ -166,10 +171,21 @@ STEPS: dict[str, Callable[[Step, Fields, Value], Value]] = {
     "nn.NarrowTable": Step.narrow_table,
     "nn.Recursor": Step.inner,
     "nn.NormStabilizer": Step.inner,
+    "nn.MaskZero": Step.mask_zero,
+    "nn.TrimZero": Step.mask_zero,
     "nn.Recurrent": Step.recurrent,
     **dict.fromkeys(WITH_CELL_STATE, Step.lstm),
     **dict.fromkeys(OUTPUT_FED_BACK, Step.recurrence),
 }
+
+
+def masked_by(x: Value, made: Value, n_input_dim: int) -> Value:
+    """What was made, with zeros for the samples that are all zeros in the first node of x."""
+    if isinstance(made, list):
+        return [masked_by(x, part, n_input_dim) for part in made]
+    while isinstance(x, list):
+        x = x[0]
+    return nn.MaskZero(nn.SelectTable(1), n_input_dim)([x, made])
 
 
 def parts(fields: Fields) -> list[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from nodegraph import nn
+from nodegraph.io.t7.exporting import Exporter
+from nodegraph.io.t7.importing import Fields
 from nodegraph.io.t7.parts import (
     TABLE_IN,
     Part,
@@ -20,7 +22,7 @@ from nodegraph.io.t7.parts import (
     same,
     tensor,
 )
-from nodegraph.io.t7.translation import Exporter, Fields, from_1, register, to_1
+from nodegraph.io.t7.translation import from_1, register, to_1
 from nodegraph.io.t7.values import Table
 
 row(

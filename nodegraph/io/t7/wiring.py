@@ -13,7 +13,7 @@ from nodegraph.nn.view import Identity
 
 if TYPE_CHECKING:
     from nodegraph.gmodule import GModule
-    from nodegraph.io.t7.translation import Exporter
+    from nodegraph.io.t7.exporting import Exporter
     from nodegraph.node import Node
 
 NOWHERE = "[[C]]:-1_"

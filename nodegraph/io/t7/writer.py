@@ -14,6 +14,7 @@ import numpy as np
 
 from nodegraph.errors import T7Error
 from nodegraph.io.t7.reader import (
+    BARE,
     BOOLEAN,
     MAX_AXES,
     NIL,
@@ -58,6 +59,9 @@ class BinaryOutput:
 
     def numbers(self, array: np.ndarray) -> None:
         self.parts.append(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+
+    def bare(self, value: bytes) -> None:
+        self.parts.append(value)
 
     def text(self, value: bytes) -> None:
         self.integer(len(value))
@@ -167,7 +171,10 @@ class Writer:
             if value.name in TDS_TABLES or value.name == TWO_OBJECTS:
                 raise T7Error(f"a {value.name} cannot be written to a .t7 file")
             self._class(value.name, value.version)
-            yield value.content
+            if value.name in BARE:
+                output.bare(value.content)
+            else:
+                yield value.content
         elif isinstance(value, Storage):
             self._class(value.name)
             output.numbers(np.array([value.array.size]))

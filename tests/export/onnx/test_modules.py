@@ -131,6 +131,14 @@ def test_special_cases(name):
     assert_same(module, onnx_model(module, shape), input)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("bounded", [nn.HardTanh(), nn.ReLU6(), nn.Clamp(-0.5, 2)], ids=repr)
+def test_bounds_after_a_rectifier(bounded, dtype):
+    """onnxruntime makes one operator of the two, and in float64 failed over it."""
+    module, input = nn.Sequential(nn.ReLU(), bounded).astype(np.dtype(dtype)), as_type(3 * numbers(4, 3), dtype)
+    assert_same(module, onnx_model(module, input), input)
+
+
 @pytest.mark.parametrize("name", sorted(INEXPRESSIBLE))
 def test_random_windows_are_refused(name):
     module, input = example(name)

@@ -168,6 +168,10 @@ def apart():
 SPECIAL = {
     "a map whose modules are not shared": (apart(), [numbers(3, 2, seed=i) for i in range(3)]),
     "fewer values than modules": (apart(), [numbers(3, 2, seed=i) for i in range(2)]),
+    "Reverse of no steps": (nn.Reverse(), [np.zeros((0, 3, 2)), np.zeros(3, int)]),
+    "Last of no steps": (nn.Last(), [np.zeros((0, 3, 2)), np.zeros((0, 3), bool)]),
+    "WeightNorm of a layer of ours": (nn.WeightNorm(nn.TemporalConvolution(2, 3, 2)), numbers(4, 5, 2)),
+    "MaskZero with zeros": (nn.MaskZero(nn.ConcatTable(nn.Linear(2, 3), nn.Tanh()), 1), np.diag([1.0, 2, 0])[:, :2]),
     "Reverse without lengths": (nn.Reverse(), numbers(4, 3, 2)),
     "Reverse along another axis": (nn.Reverse(1), numbers(4, 3, 2)),
     "Last without lengths": (nn.Last(), numbers(4, 3, 2)),
