@@ -86,17 +86,24 @@ def size_with_parameters(model: str, parameters: int, input_size: int, n: int) -
     >>> size_with_parameters("gru", 240321, input_size=65, n=2)
     149
     """
+
+    def too_small(size: int) -> bool:
+        # Where the two sizes are one, a cell may do without a matrix, and the number falls; elsewhere it grows.
+        size = size - 1 if size == input_size > 1 else size
+        return parameters_of(model, input_size, size, n) < parameters
+
     above = 1
-    while parameters_of(model, input_size, above, n) < parameters:
+    while too_small(above):
         above *= 2
     below = above // 2
     while above - below > 1:
         middle = (below + above) // 2
-        if parameters_of(model, input_size, middle, n) < parameters:
+        if too_small(middle):
             below = middle
         else:
             above = middle
-    return min((max(1, below), above), key=lambda size: abs(parameters_of(model, input_size, size, n) - parameters))
+    near = [max(1, size) for size in (below, above, below - 1, input_size)]
+    return min(near, key=lambda size: abs(parameters_of(model, input_size, size, n) - parameters))
 
 
 GATE_BIASES = {

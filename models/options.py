@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import operator
 import os
 import pathlib
 import reprlib
 import sys
+from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -19,6 +21,15 @@ KINDS: dict[str, tuple[type, str]] = {
     "str": (str, "a text"),
 }
 """The types of options, as their fields are annotated."""
+
+
+BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "least": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "most": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
+"""The bounds that an option may have, in words and as what must hold; no bound holds for NaN."""
 
 
 def option(default: Any, help: str, **check: Any) -> Any:
@@ -51,10 +62,8 @@ class Checked:
                 raise ArgumentError(f"{f.name} must be a number that a float can hold, got {reprlib.repr(value)}")
             if "choices" in check and value not in check["choices"]:
                 raise ArgumentError(f"{f.name} must be one of {', '.join(check['choices'])}, got {reprlib.repr(value)}")
-            if "above" in check and not value > check["above"]:
-                raise ArgumentError(f"{f.name} must be above {check['above']}, got {value}")
-            if not check.get("least", value) <= value <= check.get("most", value):
-                bounds = f"at least {check['least']}" + (f" and at most {check['most']}" if "most" in check else "")
+            if not all(holds(value, check[name]) for name, (_, holds) in BOUNDS.items() if name in check):
+                bounds = " and ".join(f"{words} {check[name]}" for name, (words, _) in BOUNDS.items() if name in check)
                 raise ArgumentError(f"{f.name} must be {bounds}, got {value}")
 
 

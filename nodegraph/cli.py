@@ -1,102 +1,117 @@
-"""The command `nodegraph`: thin, every verb is a call of the library."""
+"""The command `nodegraph`: what may be typed, and how it ends."""
 
 from __future__ import annotations
 
 import argparse
-import ast
+import contextlib
+import importlib.metadata
 import io
+import os
+import signal
 import sys
-import tempfile
-import webbrowser
-from collections.abc import Sequence
-from dataclasses import asdict, fields
-from pathlib import Path
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from nodegraph.errors import ArgumentError, NodegraphError, TrainingStopped
-from nodegraph.models.char_rnn import command_compare, command_curves
-from nodegraph.models.char_rnn.options import Options
+from nodegraph import commands
+from nodegraph.errors import NodegraphError, TrainingStopped
+from nodegraph.models.char_rnn import command_compare, command_curves, command_train, launch
 from nodegraph.models.digits import command as digits_command
-from nodegraph.models.options import add_options
 from nodegraph.models.sine import command as sine_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit status: 0, 2 for bad input, 1 for training gone wrong, 130 for Ctrl-C."""
+    """Run a command line; returns the exit status: 0, 2 for bad input, 1 for training gone wrong, 130 for Ctrl-C.
+
+    SIGTERM and SIGHUP end a command as Ctrl-C does, with the status 128 + the number of the signal.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # A model may write what a terminal cannot show.
     parser = _parser()
     given = parser.parse_args(arguments)
     given.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return given.verb(given)
+        with _ended_by_signals():
+            status = given.verb(given)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return status
     except NodegraphError as error:
-        from nodegraph.models.char_rnn.launch import is_main
-
-        if is_main():
-            print(f"nodegraph: {error}", file=sys.stderr)
-        return 1 if isinstance(error, TrainingStopped) else 2
-    except KeyboardInterrupt:
-        return 130
+        return _refused(str(error), 1 if isinstance(error, TrainingStopped) else 2)
+    except MemoryError as error:
+        return _refused(f"there is not enough memory: {str(error) or 'an array does not fit'}")
+    except KeyboardInterrupt as error:
+        return 128 + (error.args[0] if error.args and isinstance(error.args[0], int) else signal.SIGINT)
     except BrokenPipeError:
-        sys.stderr.close()
+        _forget_output()
         return 0
+    except OSError as error:
+        _forget_output()
+        what = error.filename or "cannot write what there is to tell"
+        return _refused(f"{what}: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP become interrupts, which save a training, unless somebody else sees to them."""
+    taken: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread() and not launch.launched():
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt(number)
+
+
+def _refused(message: str, status: int = 2) -> int:
+    if launch.is_main():
+        with contextlib.suppress(OSError):
+            print(f"nodegraph: {message}", file=sys.stderr)
+    return status
+
+
+def _forget_output() -> None:
+    """Let what could not be written go nowhere, so that Python does not try again when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+            continue
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nodegraph", description="neural networks wired from small modules")
+    parser.add_argument("--version", action=_Version, nargs=0, help="tell which nodegraph this is")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = verbs.add_parser("train", help="train a character model on text", formatter_class=_Defaults)
-    train.add_argument("--data", metavar="PATH", help="a text file or a folder of them (default: Python's own library)")
-    add_options(train, Options)
-    train.add_argument("--iterations", type=int, metavar="N", help="stop after so many iterations")
-    train.add_argument("--minutes", type=float, metavar="M", help="stop after so many minutes")
-    train.add_argument("--checkpoint-dir", default="cv", metavar="FOLDER", help="where checkpoints go (default: cv)")
-    train.add_argument("--savefile", metavar="NAME", help="name in the checkpoints' names (default: the model's)")
-    train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the parameters of a checkpoint")
-    train.add_argument(
-        "--resume",
-        nargs="?",
-        const="",
-        metavar="CHECKPOINT",
-        help="go on exactly where a checkpoint was saved; by default the latest one in the folder",
-    )
-    train.add_argument(
-        "--engine",
-        choices=("nodegraph", "torch"),
-        default="nodegraph",
-        help="what computes: nodegraph itself, or PyTorch, on a GPU if there is one (default: nodegraph)",
-    )
-    train.add_argument(
-        "--nproc", type=int, default=1, metavar="N", help="with --engine torch: train in N processes (default: 1)"
-    )
-    train.set_defaults(verb=_train)
+    _add_application(verbs, "train", command_train, "train a character model on text")
 
     sample = verbs.add_parser("sample", help="write text with a trained model")
-    sample.add_argument("checkpoint")
+    sample.add_argument("checkpoint", help="a checkpoint of nodegraph train, or a .t7 of char-rnn or torch-rnn")
     sample.add_argument("--length", type=int, default=2000, help="number of characters (default: 2000)")
     sample.add_argument("--prime", default="", metavar="TEXT", help="text that the model goes on from")
     sample.add_argument("--temperature", type=float, default=1.0, help="below 1 safer, above 1 wilder (default: 1)")
     sample.add_argument("--argmax", action="store_true", help="always take the most probable character")
     sample.add_argument("--seed", type=int, default=123, help="seed of the random numbers (default: 123)")
-    sample.set_defaults(verb=_sample)
+    sample.set_defaults(verb=commands.sample)
 
     inspect = verbs.add_parser("inspect", help="show what a checkpoint holds")
-    inspect.add_argument("checkpoint")
-    inspect.set_defaults(verb=_inspect)
+    inspect.add_argument("checkpoint", help="a checkpoint of nodegraph train, or a .t7 of char-rnn or torch-rnn")
+    inspect.set_defaults(verb=commands.inspect)
 
-    for name, command, text in (
-        ("compare", command_compare, "train several models with the same budget and compare them"),
-        ("curves", command_curves, "draw the loss curves of trainings"),
-        ("digits", digits_command, "learn to read handwritten digits"),
-        ("sine", sine_command, "learn to go on with a noisy sine curve"),
-    ):
-        application = verbs.add_parser(name, help=text, formatter_class=_Defaults)
-        command.add_arguments(application)
-        application.set_defaults(verb=command.run)
+    _add_application(verbs, "compare", command_compare, "train several models with the same budget and compare them")
+    _add_application(verbs, "curves", command_curves, "draw the loss curves of trainings")
+    _add_application(verbs, "digits", digits_command, "learn to read handwritten digits")
+    _add_application(verbs, "sine", sine_command, "learn to go on with a noisy sine curve")
 
     convert = verbs.add_parser("convert", help="write a model in another file format", formatter_class=_Defaults)
     convert.add_argument("source", metavar="IN", help="a .t7, .safetensors or .pt file, or file.py:function")
@@ -107,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHAPE",
         help="for .onnx, shapes of the inputs, such as \"('batch',3)\"; a name leaves the length open",
     )
-    convert.set_defaults(verb=_convert)
+    convert.set_defaults(verb=commands.convert)
 
     draw = verbs.add_parser("draw", help="draw a model", formatter_class=_Defaults)
     _add_model(draw)
@@ -122,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--depth", type=int, metavar="N", help="fold what is nested deeper (default: fold nothing)")
     draw.add_argument("--theme", choices=("light", "dark"), default="light", help="(default: light)")
     draw.add_argument("--out", metavar="FILE", help="an svg, png, pdf or dot file (default: the model's name, .svg)")
-    draw.set_defaults(verb=_draw)
+    draw.set_defaults(verb=commands.draw)
 
     walk = verbs.add_parser("walk", help="a page to step through a run of a model", formatter_class=_Defaults)
     _add_model(walk)
@@ -136,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     walk.add_argument("--depth", type=int, metavar="N", help="fold what is nested deeper (default: fold nothing)")
     walk.add_argument("--out", metavar="FILE", help="an html file (default: the model's name, .html)")
     walk.add_argument("--open", action="store_true", help="show the page in the browser")
-    walk.set_defaults(verb=_walk)
+    walk.set_defaults(verb=commands.walk)
 
     learn = verbs.add_parser(
         "learn", help="lessons, from a neuron to an LSTM, as pages to step through", formatter_class=_Defaults
@@ -145,12 +160,25 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--all", action="store_true", help="make all lessons, and a page that lists them")
     learn.add_argument("--out", metavar="FOLDER", help="where the pages go (default: a folder for what is temporary)")
     learn.add_argument("--no-open", action="store_true", help="do not show them in the browser")
-    learn.set_defaults(verb=_learn)
+    learn.set_defaults(verb=commands.learn)
 
     summary = verbs.add_parser("summary", help="list the modules of a model in a table", formatter_class=_Defaults)
     _add_model(summary)
-    summary.set_defaults(verb=_summary)
+    summary.set_defaults(verb=commands.summary)
     return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> None:
+        print("nodegraph", importlib.metadata.version("nodegraph"))
+        parser.exit()
+
+
+def _add_application(verbs: Any, name: str, command: Any, text: str) -> None:
+    """A command that lives in a module of its own, with `add_arguments` and `run`."""
+    parser = verbs.add_parser(name, help=text, formatter_class=_Defaults)
+    command.add_arguments(parser)
+    parser.set_defaults(verb=command.run)
 
 
 class _Defaults(argparse.HelpFormatter):
@@ -176,160 +204,3 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         ("num-layers", "number of layers (default: 2)"),
     ):
         parser.add_argument(f"--{name}", type=int, metavar="N", help=f"of a named model: {text}")
-
-
-def _train(given: argparse.Namespace) -> int:
-    from nodegraph.models.char_rnn import launch, loop
-    from nodegraph.models.char_rnn.text import read_text
-    from nodegraph.models.char_rnn.training import CharacterModel, Trainer
-
-    chosen = {f.name: getattr(given, f.name) for f in fields(Options) if hasattr(given, f.name)}
-    engine = launch.engine_named(given.engine)
-    if given.resume is not None and given.init_from is not None:
-        raise ArgumentError("--resume and --init-from exclude each other")
-    for name in ("iterations", "minutes"):
-        if getattr(given, name) is not None and not getattr(given, name) > 0:
-            raise ArgumentError(f"--{name} must be positive, got {getattr(given, name)}")
-    options, text = Options(**chosen), read_text(given.data)
-    if given.nproc != 1 and not launch.launched():
-        return launch.launch(given.arguments, given.engine, given.nproc)
-    if given.resume is not None:
-        trainer = Trainer.resume(given.resume or Path(given.checkpoint_dir) / loop.LATEST, text, engine, **chosen)
-    elif given.init_from is not None:
-        start, _, _ = CharacterModel.load(given.init_from)
-        kept = {name: getattr(start.options, name) for name in ("model", "rnn_size", "num_layers")}
-        trainer = Trainer(Options(**{**asdict(options), **kept}), text, start, engine)
-    else:
-        trainer = Trainer(options, text, engine=engine)
-    model, batches = trainer.model, trainer.batches
-    say = print if launch.is_main() else _say_nothing
-    say(
-        f"{len(text):,} characters, {len(model.vocabulary)} distinct; "
-        f"batches to train {batches.train}, to validate {batches.validation}, to test {batches.test}\n"
-        f"{model.options.model} with {model.options.num_layers} layers of {model.options.rnn_size}, "
-        f"{trainer.parameters.size:,} parameters"
-    )
-    path = loop.train(
-        trainer, given.checkpoint_dir, given.savefile or model.options.model, given.iterations, given.minutes
-    )
-    say(f"to hear more: nodegraph sample {path}")
-    return 0
-
-
-def _say_nothing(text: str) -> None:
-    """What all but one of the processes that train together say."""
-
-
-def _sample(given: argparse.Namespace) -> int:
-    from nodegraph.models.char_rnn.sampling import sample
-    from nodegraph.models.char_rnn.training import CharacterModel
-
-    if given.seed < 0:
-        raise ArgumentError(f"--seed must not be negative, got {given.seed}")
-    model, _, _ = CharacterModel.load(given.checkpoint)
-    generator = np.random.default_rng(given.seed)
-    for character in sample(model, given.length, given.prime, given.temperature, given.argmax, generator):
-        print(character, end="", flush=True)
-    print()
-    return 0
-
-
-def _model(given: argparse.Namespace) -> Any:
-    from nodegraph.find_model import find_model
-
-    found = find_model(given.model, input_size=given.input_size, rnn_size=given.rnn_size, num_layers=given.num_layers)
-    if given.shapes:
-        shapes = [_shape(text) for text in given.shapes]
-        found.input_shapes = shapes if len(shapes) > 1 else shapes[0]
-    return found
-
-
-def _shape(text: str) -> Any:
-    from nodegraph.viz.shape_trace import as_shape
-
-    return as_shape(_literal(text))
-
-
-def _literal(text: str) -> Any:
-    """A shape as it is written on a command line; a single length is one of a single axis."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return (value,) if isinstance(value, (int, str)) else value
-
-
-def _draw(given: argparse.Namespace) -> int:
-    from nodegraph.viz import draw
-
-    found = _model(given)
-    if given.detail == "values":
-        found.run()
-    elif given.detail == "schedule":
-        found = found.over_time()
-    diagram = draw(
-        found.module,
-        direction=given.direction,
-        detail=given.detail,
-        input_shapes=found.input_shapes,
-        depth=given.depth,
-        theme=given.theme,
-    )
-    path = given.out or f"{found.name}.svg"
-    diagram.save(path)
-    print(path)
-    return 0
-
-
-def _walk(given: argparse.Namespace) -> int:
-    from nodegraph.viz.walkthrough.found import walk_found
-
-    found = _model(given)
-    path = walk_found(found, given.steps, given.text, given.depth).save(given.out or f"{found.name}.html")
-    print(path)
-    if given.open:
-        webbrowser.open(path.absolute().as_uri())
-    return 0
-
-
-def _learn(given: argparse.Namespace) -> int:
-    from nodegraph.viz import lessons
-
-    if given.all and given.lesson is not None:
-        raise ArgumentError(f"--all makes every lesson, so do not name lesson {given.lesson}, too")
-    if given.lesson is None and not given.all:
-        if given.out is not None:
-            raise ArgumentError("--out needs a lesson, or --all")
-        for lesson in lessons.LESSONS:
-            print(f"{lesson.number}  {lesson.title}\n   {lesson.about}")
-        print("\nnodegraph learn 1 opens the first, nodegraph learn --all makes them all")
-        return 0
-    folder = given.out or tempfile.mkdtemp(prefix="nodegraph-lessons-")
-    paths = [lessons.make_all(folder)] if given.all else lessons.make(given.lesson, folder)
-    print(*paths, sep="\n")
-    if not given.no_open:
-        webbrowser.open(paths[0].absolute().as_uri())
-    return 0
-
-
-def _summary(given: argparse.Namespace) -> int:
-    from nodegraph.viz.summary import summary
-
-    found = _model(given)
-    print(summary(found.module, found.input_shapes))
-    return 0
-
-
-def _convert(given: argparse.Namespace) -> int:
-    from nodegraph.convert import convert
-
-    shapes = [_literal(text) for text in given.shapes or ()]
-    print(convert(given.source, given.target, shapes if len(shapes) > 1 else shapes[0] if shapes else None))
-    return 0
-
-
-def _inspect(given: argparse.Namespace) -> int:
-    from nodegraph.models.char_rnn.inspection import describe
-
-    print(describe(given.checkpoint))
-    return 0

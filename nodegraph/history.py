@@ -159,10 +159,10 @@ def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> p
 def read_table(path: str | os.PathLike[str]) -> dict[str, History]:
     """The histories in a CSV file with a column `iteration`, such as `save_table` and `History.save` write.
 
-    Without a column `run` it is one, named "". DataError, in one sentence, for a file that is none.
+    Without a column `run`, or without a line, it is one, named "". DataError, in one sentence, for a file that is none.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # Spreadsheets put a mark before UTF-8.
             return _histories(csv.reader(file), path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
@@ -174,6 +174,8 @@ def _histories(rows: Iterator[list[str]], path: str | os.PathLike[str]) -> dict[
     head = next(rows, [])
     if "iteration" not in head:
         raise DataError(f"{path} has no column `iteration` in its first line")
+    if twice := [name for i, name in enumerate(head) if name in head[:i]]:
+        raise DataError(f"{path} has two columns `{twice[0][:LONGEST]}`")
     histories: dict[str, History] = {}
     for number, row in enumerate(rows, start=2):
         measured: dict[str, Any] = {name: text for name, text in zip(head, row) if text}
@@ -184,4 +186,4 @@ def _histories(rows: Iterator[list[str]], path: str | os.PathLike[str]) -> dict[
             raise DataError(f"{path}, line {number}: there is no iteration") from None
         except ValueError as error:
             raise DataError(f"{path}, line {number}: {' '.join(str(error).split())[:LONGEST]}") from None
-    return histories
+    return histories or {"": History()}

@@ -1,6 +1,8 @@
 """The command line, as a user types it."""
 
+import importlib.metadata
 import os
+import signal
 import subprocess
 import sys
 
@@ -36,6 +38,8 @@ def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
     start = ["--init-from", "a/latest.safetensors", "--seq-length", "10", "--batch-size", "5"]
     assert main(["train", "--data", "text.txt", *start, "--iterations", "2"]) == 0
     assert "gru with 2 layers of 8" in capsys.readouterr().out.split("to hear more")[-2]
+    assert main(["train", "--data", "text.txt", *start, "--rnn-size", "9"]) == 2
+    assert "the rnn_size of a/latest.safetensors is 8, and cannot become 9" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,12 @@ def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
         (["train", "--data", "text.txt", "--minutes", "-1"], "--minutes must be positive"),
         (["train", "--data", "text.txt", "--minutes", "nan"], "--minutes must be positive"),
         (["train", "--data", "text.txt", *SMALL, "--checkpoint-dir", "text.txt"], "cannot write checkpoints into"),
+        (["train", "--data", "text.txt", *SMALL, "--checkpoint-dir", ""], "--checkpoint-dir names a folder"),
+        (["train", "--data", "text.txt", "--savefile", "a/b"], "--savefile is part of a file's name"),
+        (["train", "--data", ""], "the name of the file or folder to read is empty"),
+        (["train", "--data", "text.txt", "--train-frac", "0"], "train_frac must be above 0"),
+        (["train", "--data", "text.txt", "--learning-rate", "inf"], "learning_rate must be at least 0 and below inf"),
+        (["train", "--data", "text.txt", "--resume", "."], "it is a folder"),
         (["train", "--data", "text.txt", "--resume"], "there is no checkpoint"),
         (["train", "--data", "text.txt", "--resume", "--init-from", "x"], "exclude each other"),
         (["sample", "text.txt"], "not a checkpoint"),
@@ -67,8 +77,18 @@ def test_bad_input_gives_one_sentence_and_status_2(folder, capsys, arguments, wo
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_an_exploding_loss_gives_advice_and_status_1(folder, capsys):
-    arguments = ["train", "--data", "text.txt", *SMALL, "--learning-rate", "1e6", "--grad-clip", "1e9"]
+def test_too_little_memory_gives_one_sentence(capsys, monkeypatch):
+    def hungry(given):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr("nodegraph.commands.summary", hungry)
+    assert main(["summary", "lstm"]) == 2
+    assert capsys.readouterr().err == "nodegraph: there is not enough memory: Unable to allocate 9 TiB\n"
+
+
+@pytest.mark.parametrize("rate", ["1e6", "1e39"])
+def test_an_exploding_loss_gives_advice_and_status_1(folder, capsys, rate):
+    arguments = ["train", "--data", "text.txt", *SMALL, "--learning-rate", rate, "--grad-clip", "1e9"]
     assert main([*arguments, "--iterations", "200"]) == 1
     assert "--learning-rate" in capsys.readouterr().err
 
@@ -79,6 +99,42 @@ def test_the_installed_command(folder):
     assert done.returncode == 0 and "saved" in done.stdout, done.stderr
     done = subprocess.run([sys.executable, "-m", "nodegraph", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "train" in done.stdout
+    done = subprocess.run([sys.executable, "-m", "nodegraph", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == f"nodegraph {importlib.metadata.version('nodegraph')}\n"
+
+
+def start(*arguments, **where):
+    """The command in a process of its own."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **where}
+    return subprocess.Popen([sys.executable, "-m", "nodegraph", *arguments], **streams)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is of Linux")
+def test_where_nothing_can_be_written_there_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        command = start("compare", "--list", stdout=full)
+    assert command.communicate()[1] == "nodegraph: cannot write what there is to tell: No space left on device\n"
+    assert command.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closed streams and signals are of Unix")
+def test_a_closed_standard_error_ends_nothing(folder):
+    arguments = ["train", "--data", "text.txt", *SMALL, "--iterations", "3"]
+    command = start(*arguments, stderr=None, preexec_fn=lambda: os.close(2))
+    assert "to hear more" in command.communicate()[0] and command.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closed streams and signals are of Unix")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", None)])
+def test_a_training_that_is_asked_to_end_saves(folder, number):
+    arguments = ["train", "--data", "text.txt", *SMALL, "--max-epochs", "1000000", "--eval-val-every", "10000000"]
+    command = start(*arguments[:-4], "--sample-every", "1", *arguments[-4:])
+    while "the model writes" not in command.stdout.readline():
+        assert command.poll() is None
+    command.send_signal(number)
+    told, error = command.communicate(timeout=60)
+    assert command.returncode == 128 + number and "--resume goes on from there" in told and "Traceback" not in error
+    assert main(["inspect", "cv/latest.safetensors"]) == 0
 
 
 def test_what_a_terminal_cannot_show_is_written_in_ascii(folder):

@@ -48,6 +48,15 @@ def test_draw_writes_an_svg_under_the_models_name_and_says_so(folder, capsys):
     assert all(name in text for name in ("i2h", "prev_h", "forget_gate", "next_c"))
 
 
+def test_the_numbers_are_the_same_whenever_a_command_runs(folder):
+    for model in (["lstm-cell", *SMALL], ["net.py:net", "--shapes", "(2,4)", "(2,5)"]):
+        for ending, *verb in (("svg", "draw", "--detail", "values"), ("html", "walk")):
+            paths = [folder / f"{time}.{ending}" for time in ("first", "second")]
+            for path in paths:
+                assert main([verb[0], *model, *verb[1:], "--out", str(path)]) == 0
+            assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_draw_from_a_file_and_a_checkpoint(folder, capsys):
     assert run("draw", "net.py:net", capsys=capsys)[1].strip() == "net_net.svg"
     assert "total" in words("net_net.svg")

@@ -127,6 +127,7 @@ def test_what_a_history_refuses(add, words):
         (b"iteration,loss\n1,2\n,3\n", "line 3: there is no iteration"),
         (b"iteration,loss\nx,2\n", "line 2: .*'x'"),
         (b"iteration,loss\n1,high\n", "line 2: loss at iteration 1 must be a number"),
+        (b"iteration,loss,loss\n1,2,3\n", "two columns `loss`"),
         (b"\xff\xfe", "cannot read"),
     ],
 )
@@ -134,6 +135,15 @@ def test_files_that_are_no_table(tmp_path, content, words):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(DataError, match=words):
         read_table(tmp_path / "a.csv")
+
+
+def test_a_table_without_a_line_is_an_empty_history(tmp_path):
+    assert read_table(History().save(tmp_path / "a.csv"))[""].names == []
+
+
+def test_a_table_from_a_spreadsheet(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfiteration,loss\r\n3,0.5\r\n")
+    assert [part.tolist() for part in read_table(tmp_path / "a.csv")[""]["loss"]] == [[3], [0.5]]
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -6,7 +6,6 @@ import importlib.util
 import math
 import os
 import pathlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from nodegraph.errors import ArgumentError, DataError
 from nodegraph.history import History, save_table
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.history import UNIT, history_of
-from nodegraph.models.char_rnn.loop import TrainingStopped, check_loss
+from nodegraph.models.char_rnn.loop import TrainingStopped, bar_settings, check_loss
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.char_rnn.text import Batches, Vocabulary
 from nodegraph.models.char_rnn.training import Trainer
@@ -124,10 +123,9 @@ class Comparison:
         """
         if folder is not None:
             checkpoint.make_folder(folder)
-        interval = 0.2 if sys.stderr.isatty() else 10
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         total = len(self.trainings)
-        with tqdm(total=total, bar_format=form, mininterval=interval, maxinterval=interval) as bar:
+        with tqdm(total=total, bar_format=form, **bar_settings()) as bar:
             for options in self.trainings:
                 bar.set_description(f"{options.model}, seed {options.seed}")
                 trainer = Trainer(options, self.text)

@@ -36,6 +36,10 @@ class Engine:
 
     def train(self, x: np.ndarray, targets: np.ndarray, states: States) -> tuple[float, float, States]:
         """A step on one batch (steps, batch): the loss, the gradient's norm before it is clipped, the next states."""
+        with np.errstate(all="ignore"):  # What goes wrong the loss tells.
+            return self._train(x, targets, states)
+
+    def _train(self, x: np.ndarray, targets: np.ndarray, states: States) -> tuple[float, float, States]:
         self.recurrent.training()
         self.gradients.fill(0)
         loss, rows, following = self._forward(x, targets, states)
@@ -44,8 +48,7 @@ class Engine:
         # so that grad_clip means the same.
         grad_rows = (grad_rows * len(x)).reshape(*x.shape, -1)
         self.recurrent.backward([x, *states], [grad_rows, *[None] * len(states)])
-        with np.errstate(over="ignore"):  # what goes wrong the loss tells
-            norm = float(np.linalg.norm(self.gradients))
+        norm = float(np.linalg.norm(self.gradients))
         if self.options.grad_clip_norm:
             optim.clip_gradient_norm(self.gradients, self.options.grad_clip_norm)
         optim.clip_gradients(self.gradients, self.options.grad_clip)

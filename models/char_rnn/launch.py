@@ -70,7 +70,5 @@ def launch(arguments: Sequence[str], engine: str, processes: int) -> int:
                 raise TrainingStopped(f"process {rank} was ended by {number}, and the others with it") from None
         return max(failure.exitcode for failure in error.failures.values())
     except SignalException as error:
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        raise
+        raise KeyboardInterrupt(error.sigval) from None
     return 0

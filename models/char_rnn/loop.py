@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import pathlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +18,7 @@ from nodegraph.history import out_of_patience
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.contents import check_finite
 from nodegraph.models.char_rnn.sampling import sample
+from nodegraph.models.char_rnn.signals import Signals
 from nodegraph.models.char_rnn.training import Trainer
 
 LATEST = "latest.safetensors"
@@ -41,9 +40,10 @@ def train(
     epoch and loss, and as `latest.safetensors`; if its validation loss is the lowest so far, also as
     `best.safetensors`. With the option `patience` training ends when so many of these validations in a row were no
     better than the best before them; then the best one's path is returned. An interrupt (Ctrl-C) saves, too, and ends
-    in KeyboardInterrupt. Raises TrainingStopped when the loss or a parameter is no number, or the loss exceeds three
-    times both the first one and that of blind guesses; nothing is saved then. Raises CheckpointError, before anything
-    else, if the folder cannot be written, and ArgumentError for `patience` without text to validate on.
+    in KeyboardInterrupt; progress or a sample that cannot be shown any more saves, and ends in OSError. Raises
+    TrainingStopped when the loss or a parameter is no number, or the loss exceeds three times both the first one and
+    that of blind guesses; nothing is saved then. Raises CheckpointError, before anything else, if the folder cannot be
+    written, and ArgumentError for `patience` without text to validate on.
     """
     folder, options = pathlib.Path(folder), trainer.options
     end = options.max_epochs * trainer.batches.train
@@ -55,11 +55,11 @@ def train(
     if options.patience and not trainer.batches.validation:
         raise ArgumentError("patience needs text to validate on, and there is none: see val_frac")
     checkpoint.make_folder(folder)
-    interval = 0.2 if sys.stderr.isatty() else 10
     start = trainer.iteration
-    shown = {"mininterval": interval, "maxinterval": interval, "disable": not trainer.engine.main}
+    shown = bar_settings(trainer.engine.main)
     compiled = compiling.seconds()
-    with tqdm(total=end, initial=start, unit="batch", **shown) as bar, compiling.announced(lambda: _compiles(bar)):
+    bar = tqdm(total=end, initial=start, unit="batch", **shown)
+    with bar, compiling.announced(lambda: _compiles(bar)), Signals() as signals:
         say = say or (lambda text: bar.write(text, file=sys.stdout))
         say = say if trainer.engine.main else (lambda text: None)
         try:
@@ -67,44 +67,41 @@ def train(
                 if trainer.iteration % options.eval_val_every == 0 and trainer.iteration != validated:
                     path, validated = _validate_and_save(trainer, folder, savefile, say), trainer.iteration
                 if trainer.iteration == validated and _out_of_patience(trainer):
-                    say(_best(trainer, folder))
-                    path = folder / BEST if (folder / BEST).exists() else path
+                    best = _best_there(trainer, folder)
+                    say(_ends(trainer, best))
+                    path = best or path
                     break
-                with _interrupt_held_back():
+                with signals.held_back():
                     loss = trainer.step()
                     check_loss(trainer, loss)
                 smoothed = loss if smoothed is None else SMOOTHING * smoothed + (1 - SMOOTHING) * loss
-                bar.update()
-                _show(bar, trainer, smoothed, compiling.seconds() - compiled)
-                if trainer.engine.main and options.sample_every and trainer.iteration % options.sample_every == 0:
-                    say(_sample_text(trainer))
+                try:
+                    bar.update()
+                    _show(bar, trainer, smoothed, compiling.seconds() - compiled)
+                    if trainer.engine.main and options.sample_every and trainer.iteration % options.sample_every == 0:
+                        say(_sample_text(trainer))
+                except OSError:  # Nobody reads it any more, or the disk is full.
+                    _save(trainer, folder)
+                    raise
                 if trainer.engine.agreed(time.monotonic() >= deadline):
                     break
             if trainer.losses and (path is None or validated != trainer.iteration):
                 path = _validate_and_save(trainer, folder, savefile, say)
         except KeyboardInterrupt:
-            with _interrupt_held_back():
+            with signals.held_back():
                 path = _save(trainer, folder)
                 say(f"interrupted after {trainer.iteration} iterations; saved {path}, --resume goes on from there")
             raise
     return path or folder / LATEST
 
 
-@contextlib.contextmanager
-def _interrupt_held_back() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block, so that what is saved is the state between two iterations."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    pressed: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if pressed:
-        raise KeyboardInterrupt
+def bar_settings(main: bool = True) -> dict[str, Any]:
+    """How often a progress bar is drawn anew: seldom where nobody watches, never by a process that is not the main one.
+
+    Nor by one whose standard error is closed.
+    """
+    interval = 0.2 if sys.stderr is not None and sys.stderr.isatty() else 10
+    return {"mininterval": interval, "maxinterval": interval, "disable": not main or sys.stderr is None}
 
 
 def _validate_and_save(
@@ -157,11 +154,20 @@ def _out_of_patience(trainer: Trainer) -> bool:
     return out_of_patience(losses, trainer.options.patience)
 
 
-def _best(trainer: Trainer, folder: pathlib.Path) -> str:
+def _best_there(trainer: Trainer, folder: pathlib.Path) -> pathlib.Path | None:
+    """The file of the best checkpoint; None if it is another training's, as in a folder that this one came to later."""
+    try:
+        validations = checkpoint.load(folder / BEST)[1].get("validations", [])
+    except CheckpointError:
+        return None
+    return folder / BEST if [list(_lowest(trainer))] == validations[-1:] else None
+
+
+def _ends(trainer: Trainer, best: pathlib.Path | None) -> str:
     iteration, loss = _lowest(trainer)
     return (
         f"no better validation loss in {trainer.options.patience} validations, so training ends; the best was "
-        f"{loss:.4f} after {iteration} iterations, {folder / BEST}"
+        f"{loss:.4f} after {iteration} iterations{f', {best}' if best else ''}"
     )
 
 

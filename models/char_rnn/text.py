@@ -29,10 +29,13 @@ STANDARD_LIBRARY_SIZE = 1_000_000
 def read_text(path: str | os.PathLike[str] | None = None) -> str:
     """The text of a file, or of all text files in a folder and below, sorted by name.
 
+    It is UTF-8; the mark of that at the beginning of a file is no part of the text, and every end of a line is "\\n".
     Without a path: about 1 MB of the Python standard library's own source. Raises DataError if there is none.
     """
     if path is None:
         return _standard_library()
+    if not os.fspath(path):
+        raise DataError("the name of the file or folder to read is empty")
     path = pathlib.Path(path)
     if os.path.isdir(path):  # which, unlike pathlib's, is False for what can be no name of a folder
         texts = [text for file in sorted(path.rglob("*")) if file.is_file() and (text := _text_or_none(file))]
@@ -40,7 +43,7 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
             raise DataError(f"the folder {path} holds no text files")
         return "\n".join(texts)
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"there is no file or folder {path}") from None
     except OSError as error:
@@ -51,7 +54,7 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
 
 def _text_or_none(file: pathlib.Path) -> str | None:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
     return None if "\0" in text else text
@@ -108,11 +111,13 @@ class Vocabulary:
     def encode(self, text: str) -> np.ndarray:
         """The indices of a text's characters; DataError for a character that is not in the vocabulary."""
         try:
-            return np.array([self.index[character] for character in self.units(text)], dtype=np.int64)
+            units = self.units(text)
+            return np.fromiter(map(self.index.__getitem__, units), np.int64, len(units))
         except KeyError as error:
             raise DataError(f"the character {error.args[0]!r} is not among the {len(self)} of the vocabulary") from None
 
     def decode(self, indices: Iterable[int]) -> str:
+        """The text that these indices stand for."""
         decode = self.decoder()
         return "".join(decode(i) for i in indices)
 
@@ -157,7 +162,7 @@ class Batches:
         if self.train == 0:
             raise DataError(
                 f"{len(indices)} characters are too few: a batch takes {batch_size} x {seq_length} = "
-                f"{batch_size * seq_length}, and {train_frac:.0%} of the batches are for training"
+                f"{batch_size * seq_length}, and {train_frac:.4g} of the batches are for training"
             )
         used = np.asarray(indices[: columns * batch_size])
         self.seq_length = seq_length

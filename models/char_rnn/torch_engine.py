@@ -85,7 +85,8 @@ class TorchEngine(Engine):
         total, following = self._run(self.parallel, x, targets, states)
         # DDP averages over the processes what is here each one's share of the sum over the steps.
         (total * (self.processes / x.shape[1])).backward()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.module.parameters()])
+        norms = [torch.linalg.vector_norm(parameter.grad) for parameter in self.module.parameters()]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
         if self.options.grad_clip_norm and norm.isfinite():
             for parameter in self.module.parameters():
                 parameter.grad *= min(1, self.options.grad_clip_norm / float(norm))

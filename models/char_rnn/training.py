@@ -51,6 +51,7 @@ class CharacterModel:
         initialise(self.network, self.options.model, self.options.rnn_size)
 
     def zero_states(self, batch_size: int) -> list[np.ndarray]:
+        """The states at the start of a text, arrays (batch, rnn_size) of zeros, for each layer one or two."""
         shape = (batch_size, self.options.rnn_size)
         return [np.zeros(shape, self.options.dtype) for _ in range(self.options.num_layers * self.states_per_layer)]
 
@@ -129,6 +130,7 @@ class Trainer:
 
     @property
     def characters_per_iteration(self) -> int:
+        """How many characters a training step reads."""
         return self.options.batch_size * self.options.seq_length
 
     def step(self) -> float:

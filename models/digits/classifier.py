@@ -48,10 +48,12 @@ class Options(Checked):
     """
 
     model: str = option("lstm", "the kind of cell", choices=tuple(CELLS))
-    hidden: int = option(128, "size of the cell's state", least=1)
+    hidden: int = option(128, "size of the cell's state", least=1, most=1_000_000)
     epochs: int = option(0, "passes through the images; 0 for what comes to 180,000 images, 40 at most", least=0)
     batch_size: int = option(50, "number of images trained on at once", least=1)
-    learning_rate: float = option(0.01, "learning rate of Adam at the start; it falls to 0 in half a cosine", least=0)
+    learning_rate: float = option(
+        0.01, "learning rate of Adam at the start; it falls to 0 in half a cosine", least=0, below=math.inf
+    )
     shift: float = option(0.08, "images are moved in training by up to this part of their size", least=0, most=1)
     dropout: float = option(0.5, "dropout after the last row, in training; 0 for none", least=0, most=0.99)
     seed: int = option(1, "seed of the random numbers", least=0)
@@ -121,13 +123,14 @@ class DigitReader:
                 batch = order[start : start + options.batch_size]
                 image, label = moved(digits.images[batch], options.shift, generator), digits.labels[batch]
 
-                optimizer.zero_grad()
-                guess = self.network.forward(image)
-                loss += criterion.forward(guess, label) * len(batch)
-                self.network.backward(image, criterion.backward(guess, label))
-                optim.clip_gradient_norm(self.network, 5)
-                schedule(epoch + start / n)
-                optimizer.step()
+                with np.errstate(all="ignore"):  # What goes wrong the loss tells.
+                    optimizer.zero_grad()
+                    guess = self.network.forward(image)
+                    loss += criterion.forward(guess, label) * len(batch)
+                    self.network.backward(image, criterion.backward(guess, label))
+                    optim.clip_gradient_norm(self.network, 5)
+                    schedule(epoch + start / n)
+                    optimizer.step()
                 right += (guess.argmax(1) == label).sum()
 
             if not math.isfinite(loss):

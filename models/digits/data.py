@@ -37,9 +37,11 @@ class Digits:
 
 
 def split(images: np.ndarray, labels: np.ndarray, fraction: float) -> Digits:
-    """All the images with a fraction of them, always the same, as the part to test on."""
+    """All the images with a fraction of them, always the same, as the part to test on; DataError for too few."""
     order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
     test, train = np.split(order, [round(fraction * len(order))])
+    if not test.size:
+        raise DataError(f"{len(labels)} images are too few to hold back {fraction:.0%} of them")
     return Digits(images[train], labels[train], images[test], labels[test])
 
 

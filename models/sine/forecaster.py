@@ -45,10 +45,12 @@ def forecaster(hidden: int) -> GModule:
 class Options(Checked):
     """How to make a forecaster, the curves that it learns from, and how it is trained."""
 
-    hidden: int = option(16, "size of the LSTM's state", least=1)
+    hidden: int = option(16, "size of the LSTM's state", least=1, most=1_000_000)
     iterations: int = option(3000, "number of batches to train on, each of new curves", least=1)
     batch_size: int = option(64, "number of curves in a batch", least=1)
-    learning_rate: float = option(0.01, "learning rate of Adam at the start; it falls to 0 in half a cosine", least=0)
+    learning_rate: float = option(
+        0.01, "learning rate of Adam at the start; it falls to 0 in half a cosine", least=0, below=math.inf
+    )
     ahead: int = option(30, "how many values the network then goes on for from its own predictions", least=1, most=1000)
     shortest_period: float = option(40.0, "each curve has a period, in samples, drawn from this", above=2)
     longest_period: float = option(40.0, "to this; with periods that differ the task is harder", above=2, most=1e6)
@@ -81,15 +83,16 @@ def train(network: GModule, options: Options) -> Iterator[float]:
         _, noisy = curves(options.batch_size, SEEN + 1, options, generator)
         samples, following = noisy[:, :SEEN], noisy[:, SEEN]
 
-        optimizer.zero_grad()
-        prediction = network.forward(samples)
-        loss = criterion.forward(prediction, following)
+        with np.errstate(all="ignore"):  # What goes wrong the loss tells.
+            optimizer.zero_grad()
+            prediction = network.forward(samples)
+            loss = criterion.forward(prediction, following)
+            network.backward(samples, criterion.backward(prediction, following))
+            optim.clip_gradient_norm(network, 1)
+            schedule(iteration)
+            optimizer.step()
         if not math.isfinite(loss):
             raise TrainingStopped(f"the loss is {loss} at iteration {iteration + 1}: a smaller learning rate may help")
-        network.backward(samples, criterion.backward(prediction, following))
-        optim.clip_gradient_norm(network, 1)
-        schedule(iteration)
-        optimizer.step()
         yield loss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -115,16 +116,16 @@ class Optimizer:
         try:
             if state["optimizer"] != type(self).__name__:
                 raise InputError(f"the state is one of {state['optimizer']}")
-            evaluations = int(state["evaluations"])
-            if evaluations < 0:
-                raise InputError(f"there cannot be {evaluations} evaluations")
+            evaluations = state["evaluations"]
+            if not isinstance(evaluations, Integral) or isinstance(evaluations, bool) or evaluations < 0:
+                raise InputError(f"there cannot be {evaluations!r} evaluations")
             unknown = set(state["settings"]) - set(self.settings())
             if unknown:
                 raise InputError(f"there is no setting {sorted(unknown)[0]}")
             settings = {n: rule.checked(state["settings"].get(n)) for n, rule in self.settings().items()}
             memory = self.recalled(state["memory"])
             before = dict(vars(self))
-            vars(self).update(settings, evaluations=evaluations, **memory)
+            vars(self).update(settings, evaluations=int(evaluations), **memory)
             try:
                 self.check()
             except ArgumentError:
@@ -235,9 +236,11 @@ class Elementwise(Optimizer):
 
 
 def fitting(value: Any, shape: tuple[int, ...], dtype: Any, what: str) -> np.ndarray:
-    """A copy of a stored array; InputError if it has another shape."""
+    """A copy of a stored array; InputError if it has another shape, or no real numbers."""
     if np.shape(value) != shape:
         raise InputError(f"{what} has shape {np.shape(value)}, not {shape}")
+    if np.asarray(value).dtype.kind not in "fiu":
+        raise InputError(f"{what} holds {np.asarray(value).dtype}, no real numbers")
     return np.array(value, dtype)
 
 

@@ -18,7 +18,8 @@ class Schedule:
     Time counts epochs or steps, as one likes, from 0. The starting rate is that of the optimiser when the schedule is
     made, unless given. The rate depends on nothing but the time, so that a training that goes on from a checkpoint
     calls the schedule with the time it has come to; make the schedule before `load_state_dict` then, or give the
-    starting rate, for the state holds the rate of that moment.
+    starting rate, for the state holds the rate of that moment. ArgumentError for a factor that is no function, or that
+    gives no learning rate.
 
     >>> from nodegraph import optim
     >>> optimizer = optim.RMSprop(nn.Linear(2, 2), learning_rate=0.002)
@@ -34,13 +35,19 @@ class Schedule:
             raise ArgumentError(f"expected an optimiser, got {optimizer!r}")
         if "learning_rate" not in optimizer.settings():
             raise ArgumentError(f"{type(optimizer).__name__} has no learning rate that a schedule could set")
+        if not callable(factor):
+            raise ArgumentError(f"expected a function of time, such as cosine(10), got {factor!r}")
         self.optimizer, self.factor = optimizer, factor
         rate = optimizer.learning_rate if learning_rate is None else learning_rate
         self.learning_rate = number(rate, "learning_rate")
 
     def __call__(self, time: float) -> float:
         """Set the learning rate for this time, and return it."""
-        self.optimizer.learning_rate = self.learning_rate * self.factor(time)
+        try:
+            factor = self.factor(number(time, "time"))
+        except OverflowError:
+            factor = math.inf
+        self.optimizer.learning_rate = self.learning_rate * number(factor, "the schedule's factor")
         return self.optimizer.learning_rate
 
 

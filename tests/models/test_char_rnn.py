@@ -36,6 +36,9 @@ def test_a_file_and_a_folder(tmp_path):
     (tmp_path / "a.txt").write_text("fürst")
     (tmp_path / "c.bin").write_bytes(b"\xff\xfe\x00binary")
     assert text.read_text(tmp_path / "a.txt") == "fürst"
+    (tmp_path / "a.txt").write_bytes("\ufefffü\r\nrst".encode())
+    assert text.read_text(tmp_path / "a.txt") == "fü\nrst"
+    (tmp_path / "a.txt").write_text("fürst", encoding="utf-8")
     assert text.read_text(tmp_path) == "fürst\nsecond"
 
 

@@ -60,7 +60,7 @@ SENSELESS = [
     ("options.rnn_size", True, MODEL + "rnn_size must be a whole number, got True"),
     ("options.rnn_size", -4, MODEL + "rnn_size must be at least 1"),
     ("options.rnn_size", 10**6, MODEL + "1 layers of 1000000 and 28 characters need more than the 684 numbers"),
-    ("options.num_layers", 10**9, MODEL + "1000000000 layers of 4"),
+    ("options.num_layers", 10**9, MODEL + "num_layers must be at least 1 and at most 10000"),
     ("options.grad_clip", 10**400, MODEL + "grad_clip must be a number that a float can hold"),
     ("options.max_epochs", 10**400, MODEL + "max_epochs must be a number that a float can hold"),
     ("options.learning_rate", "fast", MODEL + "learning_rate must be a number, got 'fast'"),

@@ -160,6 +160,15 @@ def test_training_ends_when_patience_does(tmp_path):
     assert Trainer.resume(tmp_path / "latest.safetensors", TEXT).iteration == 8
 
 
+def test_the_best_of_another_training_is_not_shown_for_this_ones(tmp_path):
+    train(scripted([1.0], trainer(eval_val_every=2)), tmp_path / "other", iterations=2)
+    training = trainer(eval_val_every=2, patience=1)
+    train(scripted([2.0], training), tmp_path / "here", iterations=2)
+    resumed = scripted([2.0, 3.0], Trainer.resume(tmp_path / "here" / "latest.safetensors", TEXT))
+    said = train(resumed, tmp_path / "other")
+    assert said[-1].endswith("the best was 2.0000 after 2 iterations")
+
+
 def test_without_patience_it_goes_on_and_the_best_is_kept(tmp_path):
     training = scripted([3.0, 2.0, 2.5, 2.1, 2.2], trainer(eval_val_every=2))
     train(training, tmp_path, iterations=10)

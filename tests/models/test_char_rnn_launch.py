@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from nodegraph.cli import main
 from nodegraph.errors import ArgumentError, TrainingStopped
 from nodegraph.models.char_rnn import launch
 from nodegraph.models.char_rnn.options import Options
@@ -49,6 +50,23 @@ def test_the_command_runs_in_so_many_processes(elastic, monkeypatch):
     assert int(os.environ["OMP_NUM_THREADS"]) == max(1, (os.cpu_count() or 1) // 3)
 
 
+def test_more_processes_than_sequences_are_refused_before_any_starts(elastic, tmp_path, capsys):
+    (tmp_path / "text.txt").write_text(TEXT)
+    arguments = [
+        "train",
+        "--data",
+        str(tmp_path / "text.txt"),
+        "--engine",
+        "torch",
+        "--nproc",
+        "6",
+        "--batch-size",
+        "5",
+    ]
+    assert main(arguments) == 2 and elastic.given is None
+    assert "a batch of 5 cannot be shared by 6 processes" in capsys.readouterr().err
+
+
 def ended(*codes):
     failures = {rank: SimpleNamespace(exitcode=code) for rank, code in enumerate(codes)}
     error = ChildFailedError.__new__(ChildFailedError)
@@ -67,13 +85,12 @@ def test_a_process_that_is_killed_is_named(elastic):
         launch.launch(["train"], "torch", 2)
 
 
-def test_an_interrupt_is_one_here_too_and_other_signals_stay(elastic):
-    elastic.error = SignalException("interrupted", signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_an_interrupt_here_too(elastic, number):
+    elastic.error = SignalException("ended", number)
+    with pytest.raises(KeyboardInterrupt) as ended:
         launch.launch(["train"], "torch", 2)
-    elastic.error = SignalException("ended", signal.SIGTERM)
-    with pytest.raises(SignalException):
-        launch.launch(["train"], "torch", 2)
+    assert ended.value.args == (number,)
 
 
 @pytest.mark.parametrize(

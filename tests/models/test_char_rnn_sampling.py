@@ -5,7 +5,7 @@ import pytest
 
 from nodegraph.errors import NonFiniteError
 from nodegraph.models.char_rnn.options import Options
-from nodegraph.models.char_rnn.sampling import sample
+from nodegraph.models.char_rnn.sampling import _drawn, sample
 from nodegraph.models.char_rnn.text import Vocabulary
 from nodegraph.models.char_rnn.training import CharacterModel
 
@@ -69,3 +69,10 @@ def test_weights_may_change_while_it_writes(argmax):
     made.network.node("decoder").module.bias[2] = np.nan
     with pytest.raises(NonFiniteError, match="no numbers"):
         list(sample(made, 2, "a", argmax=argmax))
+
+
+def test_the_largest_random_number_draws_the_last_character_whatever_the_rounding():
+    """Ten times a tenth, added up, is less than 1, and less than the number may be."""
+    for n in (1, 10, 49, 1000):
+        assert _drawn(np.full(n, -np.log(n)), 1.0, np.nextafter(1, 0)) == n - 1
+        assert _drawn(np.full(n, -np.log(n)), 1.0, 0.0) == 0

@@ -152,6 +152,20 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     assert Trainer.resume(tmp_path / "latest.safetensors", TEXT).iteration == 3
 
 
+@pytest.mark.parametrize("sample_every", [0, 1])
+def test_progress_that_nobody_can_be_told_saves_and_ends(tmp_path, monkeypatch, sample_every):
+    training, lines = trainer(eval_val_every=100, sample_every=sample_every), []
+
+    def gone(*_):
+        if training.iteration == 4:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(loop, "_show", gone if not sample_every else lambda *_: None)
+    with pytest.raises(BrokenPipeError):
+        loop.train(training, tmp_path, iterations=9, say=gone if sample_every else lines.append)
+    assert Trainer.resume(tmp_path / "latest.safetensors", TEXT).iteration == 4
+
+
 # NaN
 
 

@@ -93,3 +93,9 @@ def test_equal_parameters(name):
 
 def test_a_number_of_parameters_below_the_smallest_network():
     assert size_with_parameters("lstm", 3, 20, 1) == 1
+
+
+@pytest.mark.parametrize("parameters, size", [(3164, 25), (3300, 22), (3843, 24)])
+def test_equal_parameters_where_a_cell_of_the_inputs_size_has_fewer(parameters, size):
+    """MUT1 does without a matrix where state and input, here 25 characters, have the same size."""
+    assert size_with_parameters("mut1", parameters, 25, 1) == size

@@ -13,6 +13,7 @@ from nodegraph.models.options import Checked, add_options, chosen, file_to_write
 class Some(Checked):
     size: int = option(8, "how large", least=1, most=9)
     rate: float = option(0.5, "how quick, 100 % at most", above=0)
+    part: float = option(0.5, "how much", above=0, below=1)
     model_kind: str = option("a", "which", choices=("a", "b"))
 
 
@@ -23,6 +24,8 @@ class Some(Checked):
         (dict(size=10), "size must be at least 1 and at most 9, got 10"),
         (dict(rate=0), "rate must be above 0, got 0"),
         (dict(rate=float("nan")), "rate must be above 0, got nan"),
+        (dict(part=1), "part must be above 0 and below 1, got 1"),
+        (dict(part=-float("inf")), "part must be above 0 and below 1, got -inf"),
         (dict(size="4"), "size must be a whole number, got '4'"),
         (dict(size=True), "size must be a whole number, got True"),
         (dict(size=4.0), "size must be a whole number, got 4.0"),
@@ -38,7 +41,7 @@ def test_bounds_and_choices(wrong, words):
 def test_the_command_line_gives_what_was_given_and_defaults_for_the_rest():
     parser = argparse.ArgumentParser()
     add_options(parser, Some)
-    assert chosen(parser.parse_args(["--size", "3", "--model-kind", "b"]), Some) == Some(3, 0.5, "b")
+    assert chosen(parser.parse_args(["--size", "3", "--model-kind", "b"]), Some) == Some(3, 0.5, 0.5, "b")
     assert "how quick, 100 % at most (default: 0.5)" in " ".join(parser.format_help().split())
 
 

@@ -53,6 +53,12 @@ def test_the_part_to_choose_options_by_comes_from_the_images_to_train_on():
     np.testing.assert_array_equal(digits.to_choose_by().test_images, chosen.test_images)
 
 
+def test_of_few_images_none_can_be_held_back():
+    images = np.zeros((3, 5, 4))
+    with pytest.raises(DataError, match="3 images are too few to hold back 15% of them"):
+        Digits(images, np.arange(3), images, np.arange(3)).to_choose_by()
+
+
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
     with pytest.raises(DataError, match=r"pip install 'nodegraph\[examples\]'"):
