@@ -48,7 +48,7 @@ class Place:
     def name(self) -> str | None:
         """The node's name, in a time step without the number of the step."""
         name = self.node.name if self.node else None
-        step = self.node.annotations.get("step") if self.node else None
+        step = time_step(self.node) if self.node else None
         return name if name is None or step is None else name.removesuffix(f" {step}")
 
     def inside(self, frame: Frame) -> Place:
@@ -145,6 +145,12 @@ def operands(module: Module, inlet: Outlet) -> list[str | None]:
         return [inlet.name]
     n = len(inlet.shape) if isinstance(inlet.shape, list) else arity
     return [f"{inlet.name}[{i}]" if inlet.name else None for i in range(n or 0)]
+
+
+def time_step(node: Node) -> int | None:
+    """The step that a node of an unrolled graph is in; None for others, whatever a file calls their step."""
+    step = node.annotations.get("step")
+    return step if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
 
 
 def kind(module: Module) -> str:

@@ -46,13 +46,14 @@ class Columns:
         self.routed: set[Edge] = set()
         self.layer = layers(scene)
         self.steps = sorted({box.step for box in scene.boxes} - {None})
-        self.first, self.last = self.steps[0], self.steps[-1]
+        self.column_of = {step: column for column, step in enumerate(self.steps)}
         self.bottom = max(self.layer.values())
         self.members: list[dict[float, list[str]]] = [{} for _ in range(self.bottom + 1)]
         self._place_boxes()
         taken = self._put_lanes()
-        for step in range(self.first, self.last + 2):
-            self._rail(f"rail{step}", step - 0.5, 0, self.bottom, {"weight": "100", **self.separator}, taken.get(step))
+        for column in range(len(self.steps) + 1):
+            separator = {"weight": "100", **self.separator}
+            self._rail(f"rail{column}", column - 0.5, 0, self.bottom, separator, taken.get(column))
         self._put_ends()
 
     @property
@@ -61,17 +62,17 @@ class Columns:
 
     def _column(self, box: Box) -> float:
         if box.step is not None:
-            return box.step
-        return self.first - 1 if box.kind == "input" else self.last + 1
+            return self.column_of[box.step]
+        return -1 if box.kind == "input" else len(self.steps)
 
     def _place_boxes(self) -> None:
         """The boxes in their columns; one that alone of its layer takes a state goes first, where the state arrives."""
-        for step in self.steps:
-            self.members[0][step] = [f"title{step}"]
+        for step, column in self.column_of.items():
+            self.members[0][column] = [f"title{step}"]
         takes_state: dict[tuple[int, float], set[Box]] = {}
         for edge in self.scene.edges:
             if edge.head.step is not None and edge.tail in self.layer and edge.tail.step != edge.head.step:
-                takes_state.setdefault((self.layer[edge.head], edge.head.step), set()).add(edge.head)
+                takes_state.setdefault((self.layer[edge.head], self._column(edge.head)), set()).add(edge.head)
         for box, layer in self.layer.items():
             column = self._column(box)
             alone = takes_state.get((layer, column)) == {box}
@@ -90,10 +91,10 @@ class Columns:
         taken: dict[int, dict[int, dict[str, str]]] = {}
         for number, (tail, edges) in enumerate(lanes.items()):
             top, bottom = min(self.layer[edge.head] for edge in edges), self.layer[tail]
-            colour, rail, pieces = {"color": self.lane}, tail.step + 1, range(top, bottom)
+            colour, rail, pieces = {"color": self.lane}, self.column_of[tail.step] + 1, range(top, bottom)
             if any(layer in taken.setdefault(rail, {}) for layer in range(top - 1, bottom + 1)):
                 name = f"lane{number}"
-                self._rail(name, tail.step + 0.6 + 0.1 * number / len(lanes), top, bottom, {"weight": "50", **colour})
+                self._rail(name, rail - 0.4 + 0.1 * number / len(lanes), top, bottom, {"weight": "50", **colour})
             else:
                 name = f"rail{rail}"
                 taken[rail].update(dict.fromkeys(pieces, colour))
@@ -126,7 +127,7 @@ class Columns:
 
     def _put_ends(self) -> None:
         """Unseen rails beside the first and the last states; Graphviz forgets the order of boxes without links."""
-        for name, column in (("left", self.first - 1), ("right", self.last + 1)):
+        for name, column in (("left", -1), ("right", len(self.steps))):
             self._rail(name, column - 0.1, 0, self.bottom, {**UNSEEN, "weight": "20"})
             for layer, members in enumerate(self.members):
                 for member in members.get(column, []):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.viz.columns import UNSEEN, Columns, is_carried
+from nodegraph.viz.given_attributes import given_attributes
 from nodegraph.viz.labels import Label, box_label, edge_label, frame_label, plain, small_label, visible
 from nodegraph.viz.scene import Box, Edge, Frame, Scene
 from nodegraph.viz.themes import FORMS, THEMES
@@ -67,22 +69,22 @@ class DotWriter:
 
     def box(self, box: Box) -> dict[str, Any]:
         fill, line = self.theme.boxes[box.kind]
-        found = {"label": box_label(box, self.theme), **FORMS[box.kind], "fillcolor": fill, "color": line}
+        given = given_attributes(box.attributes)
+        ink = given.get("fontcolor")
+        label = box_label(box, replace(self.theme, text=ink, faint=ink) if ink else self.theme)
+        found = {"label": label, **FORMS[box.kind], "fillcolor": fill, "color": line}
         if box.problem or box.is_bad:
             found |= {"color": self.theme.wrong, "penwidth": "2.4"}
         if box.problem or box.bad_first:
             found["fillcolor"] = self.theme.wrong_fill
         tip = [box.where, box.name, box.module, box.description, *box.problem]
         found["tooltip"] = "\\n".join(plain(line) for line in tip if line) or box.note
-        return {**found, **{name: str(value) for name, value in box.attributes.items()}}
+        return {**found, **given}
 
     def edge(self, edge: Edge) -> str:
         found: dict[str, Any] = {}
         if label := edge_label(edge, self.theme):
             found["label"] = label
-        if edge.position:
-            found["taillabel" if self.backward else "headlabel"] = small_label([edge.position], self.theme)
-            found |= {"labelangle": "40", "labeldistance": "1.6"}
         if edge.feedback:
             found |= {"style": "dashed", "color": self.theme.feedback, "constraint": "false"}
         if is_carried(edge):

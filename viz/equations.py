@@ -57,7 +57,7 @@ def _written(module: Module, names: list[str]) -> str:
 def gradient_equations(module: Module, n: int) -> list[str]:
     """The gradients of a module's n inputs, dx, and of its parameters, for that of its output, dy.
 
-    Those that would take more than a line are left out, as are those after the third.
+    Those that would take more than a line are left out, as are those after the third; "…" stands for them.
 
     >>> gradient_equations(nn.Tanh(), 1), gradient_equations(nn.CMulTable(), 2)
     (['dx = dy · (1 − y²)'], ['dx₀ = dy · x₁', 'dx₁ = dy · x₀'])
@@ -67,8 +67,8 @@ def gradient_equations(module: Module, n: int) -> list[str]:
     else:
         rule = BACKWARD.get(type(module))
         lines = rule(module) if rule else []
-    short = [line for line in lines if len(line) <= LONGEST]
-    return short[:3] + ["…"] * (len(short) > 3)
+    short = [line for line in lines if len(line) <= LONGEST][:3]
+    return short + ["…"] * (0 < len(short) < len(lines))
 
 
 def _pointwise_gradients(module: nn.Pointwise, n: int) -> list[str]:
@@ -136,6 +136,7 @@ BACKWARD: dict[type, Callable[[Any], list[str]]] = {
     nn.SoftMax: lambda module: ["dx = y · (dy − Σ y · dy)"],
     nn.Add: lambda module: ["dx = dy", "db = dy"],
     nn.CAdd: lambda module: ["dx = dy", "db = dy"],
+    nn.Mul: lambda module: ["dx = w · dy", "dw = Σ x · dy"],
     nn.CMul: lambda module: ["dx = w · dy", "dw = x · dy"],
     nn.Narrow: lambda module: [f"{text} = dy"] if (text := _narrow(module, "dx")) else [],
     nn.Select: lambda module: [f"{text} = dy"] if (text := _select(module, "dx")) else [],

@@ -9,6 +9,7 @@ from nodegraph.nn.module import Module
 from nodegraph.nn.view import Identity
 from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
+from nodegraph.viz.labels import visible
 
 
 def print_graph(graph: GModule | Recurrent) -> None:
@@ -60,6 +61,8 @@ def node_texts(graph: GModule | Recurrent) -> dict[Node, str]:
 def node_names(graph: GModule) -> dict[Node, str]:
     """What the nodes of a graph are called: by their name, the part of a split by its place, others by their number.
 
+    A name is one line, and nothing that a terminal would obey.
+
     >>> x = nn.Identity()().annotate(name="x")
     >>> a, b = x.split(2)
     >>> list(node_names(GModule(x, nn.CAddTable()([a, b]))).values())
@@ -68,7 +71,7 @@ def node_names(graph: GModule) -> dict[Node, str]:
     names: dict[Node, str] = {}
     for place, node in enumerate(graph.nodes):
         if node.name or node.part is None:
-            names[node] = node.name or str(place)
+            names[node] = visible(node.name) if node.name else str(place)
         else:
             names[node] = f"{names[maker(node.parents[0])]}[{node.part[0]}]"
     return names

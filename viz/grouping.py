@@ -14,12 +14,15 @@ from nodegraph.viz.scene import Box, Edge, Scene
 MOST, LONGEST = 1000, 15_000
 """More boxes, or longer edges all together, are folded: nobody can read them, and Graphviz takes minutes."""
 
+LONGEST_AMONG_GROUPS = 3000
+"""Groups are made larger while the edges among them are longer than this."""
+
 GROUPS, STEPS = 100, 24
 """Into about so many boxes, or boxes of time steps, where the model has no parts of its own to fold."""
 
 
-def fits(scene: Scene) -> bool:
-    return len(scene.boxes) <= MOST and scene.length() <= LONGEST
+def fits(scene: Scene, longest: int = LONGEST) -> bool:
+    return len(scene.boxes) <= MOST and scene.length() <= longest
 
 
 def fitting(model: Module, shapes: Any, what: What) -> Scene:
@@ -35,11 +38,11 @@ def fitting(model: Module, shapes: Any, what: What) -> Scene:
             break
         scene = Placing(replace(what, depth=depth)).model(model, shapes)
         scene.notes = [f"{count:,} modules, folded at depth {depth}"]
-    scene.tag_shared_weights()
     scene.mark_first_bad(what.backward)
-    groups, folded = GROUPS, scene
-    while not fits(folded):
-        folded, groups = grouped(scene, groups), groups // 2
+    groups, folded, longest = GROUPS, scene, LONGEST
+    while not fits(folded, longest) and groups:
+        folded, groups, longest = grouped(scene, groups), groups // 2, LONGEST_AMONG_GROUPS
+    folded.tag_shared_weights()
     return folded
 
 
@@ -47,18 +50,21 @@ def grouped(scene: Scene, n: int) -> Scene:
     """The scene with its boxes in about n groups: of time steps, else of boxes that follow one another.
 
     Values flow from earlier boxes to later ones, so there are no cycles among such groups. Inputs, outputs, and what
-    went wrong first stay boxes of their own.
+    went wrong first stay boxes of their own, unless there are more than n of them.
     """
     size = -(-len(scene.boxes) // n)
-    steps = len({box.step for box in scene.boxes} - {None})
-    together = -(-steps // min(STEPS, n))
+    steps = {step: place for place, step in enumerate(sorted({box.step for box in scene.boxes} - {None}))}
+    together = -(-len(steps) // min(STEPS, n))
     of_steps: dict[int, list[Box]] = {}
     groups: list[list[Box]] = []
     going_on = False
+    wrong = {box for box in scene.boxes if box.problem or box.bad_first}
+    ends = {box for box in scene.boxes if box.kind in ("input", "output")}
+    few = next((boxes for boxes in (wrong | ends, wrong) if len(boxes) <= n), set())
     for box in scene.boxes:
-        alone = bool(box.problem or box.bad_first or box.kind in ("input", "output"))
+        alone = box in few
         if box.step is not None and not alone:
-            number = box.step // together
+            number = steps[box.step] // together
             if number not in of_steps:
                 groups.append(of_steps.setdefault(number, []))
             of_steps[number].append(box)
@@ -68,7 +74,7 @@ def grouped(scene: Scene, n: int) -> Scene:
             groups[-1].append(box)
         going_on = box.step is None and not alone
     note = f"{len(scene.boxes):,} modules, drawn as {len(groups)} boxes"
-    found = Scene(notes=[*scene.notes, note], sideways=steps > 1)
+    found = Scene(notes=[*scene.notes, note], sideways=len(steps) > 1)
     into: dict[Box, Box] = {}
     for group in groups:
         box = group[0] if len(group) == 1 else _together(group)

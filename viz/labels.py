@@ -31,7 +31,7 @@ def box_label(box: Box, theme: Theme) -> str:
     if box.note and box.note != box.name:
         rows += text(box.note, SMALL, theme.faint)
     facts = [shape_text(box.shape)] if box.shape is not None else []
-    if box.size and not box.repeats_tag:
+    if box.size:
         facts.append(f"{box.size:,} parameter{'s' if box.size > 1 else ''}")
     if facts:
         rows += text("   ".join(facts), SMALL, theme.faint)
@@ -47,8 +47,9 @@ def box_label(box: Box, theme: Theme) -> str:
 
 
 def edge_label(edge: Edge, theme: Theme) -> str:
-    """The part of a table that the value is, and its shape; "" if there is nothing to say."""
+    """The part of a table that the value is, what it is called there, and its shape; "" if there is nothing to say."""
     rows = text(edge.part, SMALL, theme.text) if edge.part else []
+    rows += text(edge.position, SMALL, theme.faint) if edge.position else []
     if edge.shape is not None:
         rows += text(shape_text(edge.shape), SMALL, theme.wrong if edge.head.problem else theme.faint)
     return label(rows, padding=2) if rows else ""

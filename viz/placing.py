@@ -14,7 +14,7 @@ from nodegraph.nn.decorator import Decorator
 from nodegraph.nn.module import Module
 from nodegraph.node import Node
 from nodegraph.recurrent import Recurrent
-from nodegraph.viz.boxes import Boxes, Place, What, call_text
+from nodegraph.viz.boxes import Boxes, Place, What, call_text, time_step
 from nodegraph.viz.runs import Run, runs_inside
 from nodegraph.viz.scene import Box, Frame, Scene
 from nodegraph.viz.taps import Outlet, distributed, failure, is_tap, part, shape_of, with_shape
@@ -100,12 +100,12 @@ class Placing(Boxes):
     def repeats_state(place: Place) -> bool:
         """Whether the node only passes the state before on to its time step, and not the step's part of a sequence."""
         node = place.node
-        if node.annotations.get("step") is None or type(node.module) is not nn.Identity or len(node.parents) != 1:
+        if time_step(node) is None or type(node.module) is not nn.Identity or len(node.parents) != 1:
             return False
-        return not node.parents[0].part or "step" in node.parents[0].annotations
+        return not node.parents[0].part or time_step(node.parents[0]) is not None
 
     def in_its_step(self, place: Place) -> Place:
-        step = place.node.annotations.get("step")
+        step = time_step(place.node)
         if step is None:
             return place
         frame = self.steps.setdefault(step, Frame("step", f"step {step}", parent=place.frame))

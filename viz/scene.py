@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from nodegraph.node import Node
@@ -43,7 +44,7 @@ class Box:
     values: list[tuple[str, bool]] = field(default_factory=list)
     problem: list[str] = field(default_factory=list)
     tag: str = ""
-    repeats_tag: bool = False
+    counted_before: set[tuple[Any, ...]] = field(default_factory=set)
     bad_first: bool = False
     where: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -58,8 +59,8 @@ class Box:
 
     @property
     def size(self) -> int:
-        """The number of parameters."""
-        return sum(array.size for array in self.parameters.values())
+        """The number of parameters, without those that a box before this one has."""
+        return sum(array.size for key, array in self.parameters.items() if key not in self.counted_before)
 
 
 @dataclass(eq=False)
@@ -108,21 +109,19 @@ class Scene:
             box.bad_first = box.is_bad and box not in carried
 
     def tag_shared_weights(self) -> None:
-        """Give boxes that hold the same parameters the same letter, and mark all but the first of them."""
-        holders: dict[tuple[Any, ...], list[Box]] = {}
-        for box in self.boxes:
-            for key in box.parameters:
-                holders.setdefault(key, []).append(box)
+        """Give boxes that hold the same parameters the same letter, and count each parameter where it comes first."""
+        held = nx.Graph((box, key) for box in self.boxes for key in box.parameters)
         number = 0
-        for first in self.boxes:
-            sharing = {other: None for key in first.parameters for other in holders[key] if other is not first}
-            if first.tag or not sharing:
+        counted: set[tuple[Any, ...]] = set()
+        for box in self.boxes:
+            box.counted_before = counted & box.parameters.keys()
+            counted |= box.parameters.keys()
+            if box.tag or not box.parameters:
                 continue
-            first.tag = letters(number)
-            number += 1
-            for other in sharing:
-                if not other.tag:
-                    other.tag, other.repeats_tag = first.tag, True
+            family = [other for other in nx.node_connected_component(held, box) if isinstance(other, Box)]
+            for other in family if len(family) > 1 else []:
+                other.tag = letters(number)
+            number += len(family) > 1
 
 
 def letters(number: int) -> str:

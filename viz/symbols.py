@@ -75,17 +75,23 @@ def _subtract(a: Any, b: Any) -> Reading:
 
 
 def _negative(a: Any) -> Reading:
+    if isinstance(a, Symbol) and a.function == "expm1":
+        return f"1 − exp({read(a.arguments[0])[0]})", SUM
     return f"−{within(a, PRODUCT)}", SUM
 
 
 def _multiply(a: Any, b: Any) -> Reading:
     for one, other in ((a, b), (b, a)):
+        if _is(one, 0):
+            return "0", ATOM
         if _is(one, 1):
             return read(other)
         if _is(one, -1):
             return _negative(other)
     if isinstance(a, Symbol) and a.same(b):
         return _power(a, 2)
+    if isinstance(b, Symbol) and b.function == "divide" and _is(b.arguments[0], 1) and read(b)[1] == PRODUCT:
+        return _divide(a, b.arguments[1])
     return f"{within(a, PRODUCT)} · {within(b, PRODUCT)}", PRODUCT
 
 
@@ -155,7 +161,7 @@ RULES: dict[str, Callable[..., Reading]] = {
     "absolute": lambda a: (f"|{read(a)[0]}|", ATOM),
     "exp": _function("exp"),
     "expm1": lambda a: (f"exp({read(a)[0]}) − 1", SUM),
-    "log1p": lambda a: (f"log(1 + {within(a, SUM)})", ATOM),
+    "log1p": lambda a: (f"log({_add(1, a)[0]})", ATOM),
     "where": _where,
     "maximum": _extremum("max"),
     "minimum": _extremum("min"),

@@ -31,7 +31,8 @@ def taps(outlet: Outlet, positions: list[str]) -> Iterator[tuple[Tap, str]]:
         yield outlet, positions[0] if positions else ""
     else:
         for i, part in enumerate(outlet):
-            yield from taps(part, positions[i : i + 1])
+            own = positions[i : i + 1]
+            yield from taps(part, own if is_tap(part) else [f"{name}[{j}]" for name in own for j in range(len(part))])
 
 
 def part(outlet: Outlet, i: int, name: str | None = None) -> Outlet:

@@ -99,10 +99,19 @@ def test_inputs_that_nothing_else_tells_apart_are_numbered_at_their_edges():
     a, b = nn.Identity()(), nn.Identity()()
     picture = Picture(draw(GModule([a, b], nn.CSubTable()([nn.Tanh()(a), nn.Exp()(b)]))))
     assert lines(picture, "CSubTable")[1] == "x₀ − x₁"
-    assert "x₁" in picture.edge("Exp", "CSubTable")["headlabel"]
+    assert picture.edge("Exp", "CSubTable")["lines"] == ["x₁"]
     a, b = nn.Identity()().annotate(name="a"), nn.Identity()().annotate(name="b")
     named = GModule([a, b], nn.CSubTable()([a, b]))
-    assert "headlabel" not in Picture(draw(named)).edge("b", "CSubTable")
+    assert Picture(draw(named)).edge("b", "CSubTable")["lines"] == []
+
+
+def test_the_places_in_a_table_of_tables_are_told_apart():
+    inner = nn.ParallelTable(nn.Tanh(), nn.ParallelTable(nn.Sigmoid(), nn.ReLU()))
+    x = nn.Identity()()
+    picture = Picture(draw(GModule(x, nn.FlattenTable()(inner(x)))))
+    assert [picture.edge(name, "FlattenTable")["lines"] for name in ("Tanh", "Sigmoid", "ReLU")] == [
+        ["x₀"], ["x₁[0]"], ["x₁[1]"],
+    ]  # fmt: skip
 
 
 def test_nested_tables_lead_to_the_node_that_takes_them():
@@ -151,7 +160,7 @@ def test_shapes_of_the_last_run_and_of_its_parts():
     net.forward(np.zeros((3, 2)))
     picture = Picture(draw(net, detail="shapes"))
     edges = picture.edges["SplitTable(1)", "JoinTable(0)"]
-    assert [edge["lines"] for edge in edges] == [["[0]", "(3,)"], ["[1]", "(3,)"]]
+    assert [edge["lines"] for edge in edges] == [["[0]", "x₀", "(3,)"], ["[1]", "x₁", "(3,)"]]
     assert lines(picture, "SplitTable(1)") == ["SplitTable(1)", "[(3,), (3,)]"]
 
 
@@ -338,7 +347,19 @@ def test_shared_weights_bear_the_same_letter():
     picture = Picture(draw(GModule(x, nn.Linear(3, 3)(h))))
     tags = [box["lines"][-1] for box in picture.boxes.values() if box["lines"][0].startswith("Linear")]
     assert sorted(tags) == ["12 parameters", "weights A", "weights A", "weights B", "weights B"]
-    assert sum("12 parameters" in box["lines"] for box in picture.boxes.values()) == 3
+    counts = [line for box in picture.boxes.values() for line in box["lines"] if line.endswith("parameters")]
+    assert counts == ["12 parameters", "12 parameters", "3 parameters", "12 parameters"]  # each counted once
+
+
+def test_weights_shared_in_a_chain_bear_one_letter():
+    first, second, third = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+    second.share(first, "weight")
+    third.share(second, "bias")
+    x = nn.Identity()()
+    boxes = Picture(draw(GModule(x, third(second(first(x)))))).boxes.values()
+    assert [line for box in boxes for line in box["lines"][2:]] == [
+        "12 parameters", "weights A", "3 parameters", "weights A", "9 parameters", "weights A",
+    ]  # fmt: skip
 
 
 # Recurrence

@@ -88,3 +88,12 @@ def test_parts_of_parts():
 )
 def test_a_module_in_a_line(module, text):
     assert in_a_line(module, limit=len(text)) == text
+
+
+def test_a_name_is_one_line_that_a_terminal_can_show(capsys):
+    x = nn.Identity()().annotate(name="a\nb\x1b[31m\udcff")
+    assert printed(capsys, GModule(x, nn.Tanh()(x))) == [
+        "a\\nb\\x1b[31m\\udcff  input",
+        "1                   Tanh() <- a\\nb\\x1b[31m\\udcff",
+        "-> 1",
+    ]

@@ -1,5 +1,6 @@
 """Text in pictures: whatever a user types is shown as typed, and never becomes markup."""
 
+import pathlib
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -14,6 +15,7 @@ from nodegraph.viz.svg import finished
 
 from picture import tooltips, words
 
+GALLERY = pathlib.Path(__file__).parents[2] / "viz" / "gallery"
 HOSTILE = [
     "<b>x</b>", '"quoted"', "back\\slash\\", "\\N \\G \\n \\l", "two \\\\ of them", "a\\\"b", "&lt;&amp;&#65;",
     "x -> y; }", "<<TABLE>", "-->", "]]>", "<!-- c -->", "<script>alert(1)</script>", "σ(Δx) 日本語 🙂",
@@ -46,7 +48,7 @@ def test_hostile_names(name, program):
     assert shown in tooltips(svg)[0].split("\n")
 
 
-ATTRIBUTES = ["color", "label", "tooltip", "comment", "URL", "a b", '"', "id", "<b>"]
+ATTRIBUTES = ["color", "fontname", "style", "label", "tooltip", "comment", "URL", "a b", '"', "id", "<b>"]
 texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=WIDEST)
 
 
@@ -61,6 +63,41 @@ def test_any_name(name):
 @given(st.dictionaries(st.sampled_from(ATTRIBUTES), st.text(max_size=20)))
 def test_any_attribute_leaves_a_picture_that_can_be_read(attributes):
     xml.fromstring(drawn("x", graph_attributes=attributes).svg())
+
+
+@pytest.mark.parametrize("program", programs())
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"URL": "javascript:alert(1)"},
+        {"href": " JAVA\tscript:alert(1)"},
+        {"URL": "data:text/html,<script>alert(1)</script>"},
+        {"fontname": 'x" onclick="alert(1)'},
+        {"fontcolor": 'red" onclick="alert(1)'},
+        {"image": str(GALLERY / "lstm.svg")},
+        {"shape": "custom", "shapefile": str(GALLERY / "lstm.svg")},
+        {"id": "n0"},
+        {"class": "edge"},
+        {"peripheries": 1_000_000},
+        {"shape": "polygon", "sides": "1e8"},
+        {"width": "inf"},
+        {"margin": "0.1,1e9"},
+        {"fontsize": "large"},
+    ],
+    ids=str,
+)
+def test_an_attribute_changes_looks_and_nothing_else(attributes, program):
+    """A file from somewhere has attributes, too: no code, no other file, no picture that fills the disk."""
+    shape = {name: value for name, value in attributes.items() if name == "shape"}
+    plain, other = (
+        finished(render(drawn("x", graph_attributes=a).dot, "svg", program).decode()) for a in (shape, attributes)
+    )
+    assert other == plain
+
+
+def test_attributes_that_are_taken_over():
+    svg = drawn("x", graph_attributes={"URL": "https://a.b/c", "fontcolor": "red", "penwidth": 3, 4: 5}).svg()
+    assert 'xlink:href="https://a.b/c"' in svg and 'fill="red"' in svg and 'stroke-width="3' in svg
 
 
 def test_an_attribute_is_quoted_however_it_looks():

@@ -62,11 +62,11 @@ def test_totals_are_those_of_the_model():
 def test_nested_modules_are_indented_and_holders_count_nothing_themselves():
     inner = nn.Sequential(nn.Linear(4, 3), nn.Bottle(nn.Linear(3, 2)))
     assert str(summary(nn.Sequential(nn.Tanh(), inner), (5, 4))).splitlines()[3:-2] == [
-        "0      Tanh()           (5, 4)                          -",
-        "1      Sequential       (5, 2)",
-        "  0    Linear(4, 3)     (5, 3)          15             60",
-        "  1    Bottle(2, None)  (5, 2)",
-        "    0  Linear(3, 2)     (5, 2)           8             30",
+        "0      Tanh()        (5, 4)                          -",
+        "1      Sequential    (5, 2)",
+        "  0    Linear(4, 3)  (5, 3)          15             60",
+        "  1    Bottle(2)     (5, 2)",
+        "    0  Linear(3, 2)  (5, 2)           8             30",
     ]
 
 

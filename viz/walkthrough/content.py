@@ -107,7 +107,6 @@ def _box(box: Box, record: Record, recorder: Recorder, picture: Picture, notes: 
             LETTERS.get(name, name): store.add(getattr(record.module, name))
             for name in record.module.own_parameter_names()
         }
-        found["size"] = box.size
         if recorder.n_steps and record.module.own_parameter_names() and (totals := total_gradients(record)):
             found["totals"] = {LETTERS.get(name, name): store.add(g) for name, g in totals.items()}
     if box.node is not None and (line := wiring_line(box.node)):

@@ -64,7 +64,8 @@ def _role(box: Box, states: list[Node]) -> str:
     """A state that is a sum carries what it holds on, like a belt; any other one is made anew at each step."""
     if box.node not in states:
         return "gate"
-    return "belt" if isinstance(box.node.module, nn.CAddTable) else "state"
+    made = box.node.parents[1] if isinstance(box.node.module, nn.Where) else box.node  # the choice of a masked state
+    return "belt" if isinstance(made.module, nn.CAddTable) else "state"
 
 
 def _name(model: Recurrent, box: Box) -> str:

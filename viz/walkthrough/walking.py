@@ -19,6 +19,7 @@ from nodegraph.viz.walkthrough.loss import loss_of
 from nodegraph.viz.walkthrough.notes import Notes
 from nodegraph.viz.walkthrough.page import Walkthrough
 from nodegraph.viz.walkthrough.picture import Picture
+from nodegraph.viz.walkthrough.plain_recurrent import PlainRun
 from nodegraph.viz.walkthrough.recording import record
 
 NOWHERE = ("", 0)
@@ -45,7 +46,8 @@ def walkthrough(
     `model` is a GModule, a Recurrent, or any other module; a copy of it runs, so that nothing in it changes, and not
     the random numbers either. Backward starts from `grad_output`, or from the loss that `criterion` gives for `target`;
     it takes the last output of a graph, or the first sequence of a Recurrent, its steps' rows one after the other
-    (steps, batch, ...) -> (steps x batch, ...). With neither, the loss is the sum of all outputs.
+    (steps, batch, ...) -> (steps x batch, ...). With neither, the loss is the sum of all outputs. Of a masked Recurrent
+    each state has a box more, which chooses the new state where a step counts and the old one elsewhere.
 
     `title`, `introduction` and `conclusion` frame the page. `notes` puts texts to steps: a key is a node's name or the
     node, for both its steps; ("forward", name) or ("backward", name) for one of them; "loss"; for a Recurrent
@@ -71,8 +73,16 @@ def walkthrough(
     walked = as_graph(model)
     random = nodegraph.random.get_state()
     try:
-        output = walked.forward(input)
-        loss = loss_of(walked, output, grad_output, copy.deepcopy(criterion), target)
+        if isinstance(walked, Recurrent) and (walked.masked or walked.batch_first):
+            copy.deepcopy(walked).forward(input)  # It refuses what it cannot take in its own words.
+            nodegraph.random.set_state(random)
+            run = PlainRun.of(walked, table.as_value(input))
+            walked, input, output = run.model, run.input, run.forward()
+            loss = loss_of(walked, output, run.given(grad_output), copy.deepcopy(criterion), run.steps_first(target))
+            loss.grad_output = run.counted(loss.grad_output)
+        else:
+            output = walked.forward(input)
+            loss = loss_of(walked, output, grad_output, copy.deepcopy(criterion), target)
         walked.backward(table.as_value(input), loss.grad_output)
     finally:
         nodegraph.random.set_state(random)

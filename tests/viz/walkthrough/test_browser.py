@@ -291,6 +291,31 @@ def test_no_motion_for_those_who_do_not_want_it(opened, cell, input):
     assert opened(walkthrough(cell, input), "#5", reduced_motion="no-preference").evaluate(motion) == "along"
 
 
+def test_no_number_is_cut_and_no_text_is_wider_than_the_page(opened):
+    """Of a number that is cut the exponent is missing, which is worse than no number."""
+    x = nn.Identity()().annotate(name="x" * 300, description="y" * 300)
+    tiny = np.array([[-1.234e-105, 5e-324, -0.0, np.nan, 1e300, -1.5e-10]])
+    walked = walkthrough(GModule(x, nn.Linear(6, 6)(x)), tiny, notes={"loss": "z" * 300})
+    for size in ((1280, 900), (400, 800)):
+        page = opened(walked, "#2", size)
+        cut = "[...document.querySelectorAll('.cell')].filter((cell) => cell.scrollWidth > cell.clientWidth).length"
+        assert page.locator(".cell").count() and page.evaluate(cut) == 0
+        for _ in range(3):
+            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            page.keyboard.press("ArrowRight")
+
+
+def test_it_prints_in_light_colours(opened, cell, input):
+    page = opened(walkthrough(cell, input), "#3", color_scheme="dark")
+    colours = "[...document.querySelectorAll('.cell')].map((cell) => cell.style.background).join()"
+    dark = page.evaluate(colours)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    printed = page.evaluate(colours)
+    assert page.evaluate("document.documentElement.dataset.theme") == "light" and printed != dark
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") is None and page.evaluate(colours) == dark
+
+
 def test_names_and_texts_show_as_typed(opened):
     names = [nn.Identity()().annotate(name=name) for name in HOSTILE[:2]]
     total = nn.CAddTable()(names).annotate(

@@ -21,6 +21,8 @@ from nodegraph.viz.walkthrough.recording import record
 from nodegraph.viz.walkthrough.sentences import sentences
 from nodegraph.viz.walkthrough.walking import as_graph
 
+from module_examples import EXAMPLES
+
 RNG = np.random.default_rng(0)
 CELL_INPUT = [RNG.normal(size=(2, 3)), RNG.normal(size=(2, 2)), RNG.normal(size=(2, 2))]
 
@@ -281,6 +283,25 @@ def test_a_module_that_is_no_graph_has_no_line_that_made_it():
 def test_every_module_of_a_cell_is_told_in_a_sentence():
     for cell in (lstm.lstm(5, 3, 1), gru.gru(5, 3, 1), rnn.rnn(5, 3, 1)):
         assert all(all(sentences(node.module)) for node in cell.nodes)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_module_is_told_in_sentences(name):
+    assert all(text.endswith((".", "...")) for text in sentences(EXAMPLES[name]()[0]))
+
+
+def test_a_sentence_says_what_this_module_does_now():
+    """In evaluation, without a bias, with an option: what is told is what the numbers beside it show."""
+    assert "bias" in sentences(nn.Linear(3, 2))[0] and "bias" not in "".join(sentences(nn.Linear(3, 2, bias=False)))
+    dropout, first_version = nn.Dropout(0.3), nn.Dropout(0.3, v1=True)
+    assert all("divided by 0.7" in text for text in sentences(dropout))
+    assert not any("0.7" in text for text in sentences(first_version))
+    assert sentences(dropout.evaluate())[1] == "The gradient passes through unchanged."
+    assert "Multiplies every number by 0.7" in sentences(first_version.evaluate())[0]
+    normalisation = nn.SpatialBatchNormalization(3, affine=False)
+    assert "over the batch." in sentences(normalisation)[0] and "all others" in sentences(normalisation)[1]
+    assert "over the batch" not in sentences(normalisation.evaluate())[0]
+    assert sentences(nn.Sum(1, size_average=True)) == sentences(nn.Mean(1)) != sentences(nn.Sum(1))
 
 
 class Softsign(nn.Pointwise):

@@ -58,7 +58,8 @@ function printedCells(layout, entry) {
     return cell;
   });
   const kind = layout.single ? 'cells single' : 'cells matrix';
-  return el('div', { class: kind, style: `--columns: ${layout.columns}` }, cells);
+  const longest = Math.max(9, ...cells.map((cell) => cell.textContent.length));
+  return el('div', { class: kind, style: `--columns: ${layout.columns}; --chars: ${longest}` }, cells);
 }
 
 function summaryLine(layout, entry, printed) {

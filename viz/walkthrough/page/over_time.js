@@ -13,7 +13,7 @@ function startOverTime(go) {
       el(
         'p',
         { class: 'about' },
-        'Each column is a step in time, each row a unit. Purple is below zero, green above. ',
+        'Each column is a step in time, each row a unit, of the first sample. Purple is below zero, green above. ',
         'Choose a column to go there.',
       ),
     );

@@ -143,10 +143,24 @@ function followTheme() {
 }
 
 function switchTheme() {
-  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
+  setTheme(isDark() ? 'light' : 'dark');
+}
+
+// Light, dark, or without a name as the system has it.
+function setTheme(theme) {
+  const { dataset } = document.documentElement;
+  if (theme) dataset.theme = theme;
+  else delete dataset.theme;
   followTheme();
   show(walk.step, walk.t);
   drawMaps(find('time'));
+}
+
+// Paper is white.
+function printInLight() {
+  const { theme } = document.documentElement.dataset;
+  window.addEventListener('afterprint', () => setTheme(theme), { once: true });
+  setTheme('light');
 }
 
 // The step that the address names, as in #12 or, at a step in time, #12,3; or by its box, as in #backward/h and, at a
@@ -224,11 +238,8 @@ function start() {
   window.addEventListener('hashchange', () => follow(location.hash));
   document.addEventListener('keydown', onKey);
   find('theme').addEventListener('click', switchTheme);
-  darkSystem.addEventListener('change', () => {
-    followTheme();
-    show(walk.step, walk.t);
-    drawMaps(find('time'));
-  });
+  darkSystem.addEventListener('change', () => setTheme(document.documentElement.dataset.theme));
+  window.addEventListener('beforeprint', printInLight);
   window.addEventListener('resize', () => {
     fitView();
     tellMoments();
