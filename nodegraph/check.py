@@ -8,7 +8,7 @@ import numpy as np
 
 from nodegraph import parameters as flat
 from nodegraph import table
-from nodegraph.errors import GradientError
+from nodegraph.errors import ArgumentError, GradientError
 from nodegraph.nn.module import Module
 
 
@@ -17,7 +17,8 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
 
     A random weighting of the outputs is taken as the loss. Works on float64 copies; neither module nor input is
     changed, and integer arrays in the input (indices) are left out. Returns the largest error, relative to the largest
-    gradient or to 1 if that is smaller. Raises GradientError, naming the worst element, if it exceeds `tolerance`.
+    gradient or to 1 if that is smaller. Raises GradientError, naming the worst element, if it exceeds `tolerance`, and
+    ArgumentError for something else than a module.
 
     Modules that draw random numbers are to be in evaluation mode; away from kinks such as that of ReLU at 0.
 
@@ -25,6 +26,8 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
     >>> check_gradients(nn.Linear(3, 2), np.ones((4, 3))) < 1e-6
     True
     """
+    if not isinstance(module, Module):
+        raise ArgumentError(f"check_gradients takes a module and an input for it, got {module!r}")
     module = module.clone().double()
     input = table.map(lambda x: np.array(x, float if x.dtype.kind == "f" else x.dtype), table.as_value(input))
     output = module.forward(input)
@@ -34,7 +37,7 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
     grad_input = module.backward(input, weighting)
 
     def loss() -> float:
-        products = table.map(lambda y, w: float((y * w).sum()), module.forward(input), weighting)
+        products = table.map(lambda y, w: (y * w).sum(), module.forward(input), weighting)
         return sum(table.leaves(products))
 
     parameters, gradients = flat.unique(*module.parameters())
@@ -44,7 +47,7 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
     worst = 0.0
     for name, array, gradient in checked:
         numeric = _central_differences(loss, array, step)
-        error = np.abs(numeric - gradient) / max(1.0, np.abs(numeric).max(initial=0.0))
+        error = np.abs(numeric - gradient) / np.abs(numeric).max(initial=1.0)
         if not error.max(initial=0.0) <= tolerance:
             place = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
             raise GradientError(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import networkx as nx
@@ -94,9 +95,10 @@ class GModule(Module):
         """Run forward and backward as programs of the engine from now on; returns the GModule.
 
         For each shape that comes up the graph becomes a flat list of products, fused kernels and calls of whatever else
-        there is, over arrays that are kept. It computes the same. While the graph is watched, and while debug mode
-        looks for NaN, it runs node by node as before. In evaluation nothing is kept for backward, which runs forward
-        once more.
+        there is, over arrays that are kept. It computes the same, but for inputs of whole numbers, such as indices,
+        whose gradient is then zero, and which do not make float32 to float64. While the graph is watched, and while
+        debug mode looks for NaN, it runs node by node as before. In evaluation nothing is kept for backward, which
+        runs forward once more.
 
         >>> import numpy as np
         >>> from nodegraph import nn
@@ -267,8 +269,16 @@ class GModule(Module):
 
     def named_children(self) -> list[tuple[str, Module]]:
         count = Counter(node.name for node in self.nodes)
+
+        def tells_one(name: str) -> bool:
+            """Whether the name is no other node's, and no place of a node, nor leads to something inside one."""
+            if count[name] > 1:
+                return False
+            beginnings = accumulate(name.split("."), "{}.{}".format)
+            return not any(part.isdigit() or (part != name and part in count) for part in beginnings)
+
         return [
-            (node.name if node.name and count[node.name] == 1 and not node.name.isdigit() else str(i), node.module)
+            (node.name if node.name and tells_one(node.name) else str(i), node.module)
             for i, node in enumerate(self.nodes)
         ]
 
@@ -328,6 +338,7 @@ class Watch:
         gmodule.hooks.append(hooks)
 
     def remove(self) -> None:
+        """Call the functions no more; again and again does no harm."""
         if self.hooks in self.gmodule.hooks:
             self.gmodule.hooks.remove(self.hooks)
 

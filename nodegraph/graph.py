@@ -55,8 +55,7 @@ def _depth_first(outputs: tuple[Node, ...]) -> list[Node]:
             for parent in reversed(node.parents):
                 if parent in path:
                     raise _cycle([*path][[*path].index(parent) :])
-                if parent not in done:
-                    pending.append(parent)
+                pending.append(parent)
     return list(done)
 
 

@@ -27,12 +27,13 @@ def masked_wiring(wiring: Wiring) -> Wiring:
         state = cell.inputs[to]
         if type(state.module) is not Identity:
             raise ArgumentError(f"a masked Recurrent keeps states as they come in, but one is {state.describe()}")
-        masks.append(Identity()().annotate(name="mask"))
-        choices.append(Where()())
-        choices[-1].parents = (masks[-1], cell.outputs[source], state)  # without a child to the cell's own nodes
+        mask, choice = Identity()().annotate(name="mask"), Where()()
+        choice.parents = (mask, cell.outputs[source], state)  # without a child to the cell's own nodes
+        masks.append(mask)
+        choices.append(choice)
         if source in [i for i, _ in feedback]:
             source = len(outputs)  # It gives another state already: this choice becomes an output of its own.
-        outputs[source : source + 1] = [choices[-1]]
+        outputs[source : source + 1] = [choice]
         feedback.append((source, to))
     graph = cell.extended([*masks, *choices], [*cell.inputs, *masks], outputs)
     return type(wiring)(graph, feedback, wiring.sequences)

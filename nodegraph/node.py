@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -13,6 +14,16 @@ from nodegraph.errors import ArgumentError, WiringError
 
 if TYPE_CHECKING:
     from nodegraph.nn.module import Module
+
+
+def _no_operator(symbol: str, of_nodes: str, of_a_number: str) -> Callable[[Node, Any], NoReturn]:
+    """What answers an operator between a node and something else: the modules that do what was meant."""
+
+    def refuse(node: Node, other: Any) -> NoReturn:
+        meant = of_nodes if isinstance(other, Node) else of_a_number
+        raise WiringError(f"{node.describe()} {symbol} {other!r}: modules compute, nodes do not; there is nn.{meant}")
+
+    return refuse
 
 
 class Node:
@@ -70,7 +81,10 @@ class Node:
     def annotate(
         self, name: str | None = None, description: str | None = None, graph_attributes: dict[str, str] | None = None
     ) -> Node:
-        """Give the node a name, a description, or Graphviz attributes for its pictures; returns the node."""
+        """Give the node a name, a description, or Graphviz attributes for its pictures; returns the node.
+
+        Of the attributes pictures take those that change the node's looks, and links to the web.
+        """
         given = {"name": name, "description": description, "graph_attributes": graph_attributes}
         for key, value in given.items():
             kind = dict if key == "graph_attributes" else str
@@ -121,9 +135,33 @@ class Node:
         return "\n".join(line for line in lines if line)
 
     def __sub__(self, module: Module) -> Node:
+        if isinstance(module, Node):
+            raise WiringError(f"{self.describe()} - {module!r}: the difference of two nodes is nn.CSubTable()([a, b])")
         if isinstance(module, type) or not hasattr(module, "update_output"):
             raise WiringError(f"{self.describe()} - {module!r}: to the right of `-` belongs a module, as in nn.Tanh()")
         return module(self)
+
+    def __rsub__(self, other: Any) -> NoReturn:
+        meant = "nn.AddConstant(number)(nn.MulConstant(-1)(node))"
+        raise WiringError(f"{other!r} - {self.describe()}: modules compute, nodes do not; there is {meant}")
+
+    def __neg__(self) -> NoReturn:
+        raise WiringError(f"-({self.describe()}): modules compute, nodes do not; there is nn.MulConstant(-1)(node)")
+
+    __add__ = __radd__ = _no_operator("+", "CAddTable()([a, b])", "AddConstant(number)(node)")
+    __mul__ = __rmul__ = _no_operator("*", "CMulTable()([a, b])", "MulConstant(number)(node)")
+    __truediv__ = _no_operator("/", "CDivTable()([a, b])", "MulConstant(1 / number)(node)")
+    __matmul__ = _no_operator("@", "MM()([a, b])", "Linear(input_size, output_size)(node)")
+    __pow__ = _no_operator("**", "Power(exponent)(node)", "Power(number)(node)")
+
+    def __getitem__(self, place: Any) -> NoReturn:
+        raise WiringError(
+            f"{self.describe()}[{place!r}]: a node has no parts; those of a table are node.split(n) or "
+            "nn.SelectTable(i)(node), those of an array nn.Narrow(axis, start, length)(node)"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise WiringError(f"{self.describe()} is one node, not several: the parts of a table are node.split(n)")
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"

@@ -60,7 +60,7 @@ class GradientSeries:
     def at(self, t: int) -> Any:
         """The gradient of step t, None for zero."""
         listed = None if self._listed is None else self._listed[t]
-        return listed if self._stacked is None else table.add(step(self._stacked, t), listed)
+        return table.add(step(self._stacked, t), listed)
 
     def stacked(self, values: Series) -> Any:
         """The gradient of all steps, with zeros where there was none; `values` tells the shapes."""
@@ -81,10 +81,12 @@ class OverTime:
 
     @property
     def output(self) -> Any:
+        """The outputs of all steps."""
         return self._gather("output")
 
     @property
     def grad_output(self) -> Any:
+        """The gradients of the outputs of all steps."""
         return self._gather("grad_output")
 
     def _gather(self, name: str) -> Any:

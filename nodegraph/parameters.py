@@ -31,15 +31,15 @@ def unique(values: list[np.ndarray], gradients: list[np.ndarray]) -> tuple[list[
         _, known = first.setdefault(key(value), (value, gradient))
         if key(known) != key(gradient):
             raise ArgumentError(f"a parameter of shape {value.shape} is shared, its gradient is not: share both")
-    _refuse_overlaps([value for value, _ in first.values()])
+    refuse_overlaps([value for value, _ in first.values()])
     return [v for v, _ in first.values()], [g for _, g in first.values()]
 
 
-def _refuse_overlaps(arrays: list[np.ndarray]) -> None:
+def refuse_overlaps(arrays: list[np.ndarray]) -> None:
     """ArgumentError for two arrays that have memory in common, such as one and its transpose."""
     bounds = [np.lib.array_utils.byte_bounds(array) for array in arrays]
     reaching: list[int] = []
-    for i in sorted((i for i, array in enumerate(arrays) if array.size), key=bounds.__getitem__):
+    for i in sorted(range(len(arrays)), key=bounds.__getitem__):
         reaching = [j for j in reaching if bounds[j][1] > bounds[i][0]]
         for j in reaching:
             if np.shares_memory(arrays[j], arrays[i]):

@@ -84,7 +84,7 @@ class Recurrent(Module):
         stateful: bool = False,
         checkpointed: bool = False,
     ) -> None:
-        self.cell, self.arguments, self.compiled = cell, ((), {}), compiled
+        self.cell, self.arguments, self.compiled = cell, ((), {}), flag(compiled, "compiled")
         self.feedback, self.sequences = feedback, sequences
         self.batch_first, self.masked = flag(batch_first, "batch_first"), flag(masked, "masked")
         self.checkpointed = flag(checkpointed, "checkpointed")
@@ -256,7 +256,8 @@ class Recurrent(Module):
         return "Recurrent"
 
     def __repr__(self) -> str:
-        options = [f", {name}=True" for name in ("batch_first", "masked", "stateful") if getattr(self, name)]
+        names = ("batch_first", "masked", "stateful", "checkpointed")
+        options = [f", {name}=True" for name in names if getattr(self, name)]
         return "Recurrent(" + repr(self.cell).replace("\n", "\n  ") + "".join(options) + ")"
 
 

@@ -71,7 +71,8 @@ class RecurrentTape:
 
     # Forward
 
-    def forward(self, xs: list[np.ndarray], states: list[np.ndarray]) -> tuple[list[Any], list[Any]]:
+    def forward(self, xs: list[np.ndarray], states: list[Any]) -> tuple[list[Any], list[Any]]:
+        """The sequence outputs and the final states, for the sequence inputs and the initial states."""
         self.xs, self.states, self.given, self.random = xs, states, None, get_state()
         for stage in self._stages():
             program = None if self.store is None else CompiledStage.run(self, stage)
@@ -182,6 +183,7 @@ class RecurrentTape:
             raise self.at_step(self.cell.error_at(error, node, value), t)
 
     def at_step(self, error: NodegraphError, t: int | None) -> NodegraphError:
+        """The error with the step at which it happened; None stands for all steps at once."""
         return error if t is None or self.steps == 1 else locate(error, f"step {t} of a Recurrent", "")
 
     # Backward

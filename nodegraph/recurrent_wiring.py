@@ -92,20 +92,18 @@ class Wiring:
         values: list[Any] = [None] * self.n_inputs
         for i, x in zip(self.inputs + self.fed_to, xs + states):
             values[i] = x
-        return values if self.n_inputs > 1 else values[0]
+        return one_or_all(values)
 
     def as_output(self, sequences: list[Any], states: list[Any]) -> Any:
         """The output of the whole: a list, or the one value if there is but one."""
         return one_or_all(sequences + states)
 
-    def given(
-        self, input: Any, masked: bool = False, batch_first: bool = False
-    ) -> tuple[list[Any], list[Any] | None, Any]:
+    def given(self, input: Any, masked: bool, batch_first: bool = False) -> tuple[list[Any], list[Any] | None, Any]:
         """The sequences, the states or None, and with `masked` the mask, from an input of a Recurrent or its shape."""
         values, mask = input, None
         if masked and isinstance(input, list) and len(input) > 1:
             *values, mask = input
-            values = values if len(values) > 1 else values[0]
+            values = one_or_all(values)
         n = len(values) if isinstance(values, list) else 1
         if masked == (mask is not None) and n == self.n_inputs:
             return *self.parts(values), mask

@@ -31,4 +31,7 @@ def replayed(module: Any, random: Mapping[str, Any]) -> Iterator[None]:
 def check_same(again: Any, output: Any) -> None:
     """StateError unless what a run gave once more, None for nothing, is its output up to rounding."""
     if again is None or table.shape(again) != table.shape(output) or not table.about_equal(again, output):
-        raise StateError("the parameters or the input are no longer those of the run: look or go back before a step")
+        raise StateError(
+            "the parameters or the input are no longer those of the run, or training or evaluation was switched on "
+            "since: look or go back before a step"
+        )

@@ -141,10 +141,12 @@ def in_types_of(value: Any, gradient: Any) -> Any:
     >>> in_types_of(np.ones(2, np.float32), np.array([0.5, 0.25])).dtype
     dtype('float32')
     """
+    if gradient is None:
+        return None
     if is_table(gradient):
         return [in_types_of(x, g) for x, g in zip(value, gradient)]
     dtype = np.asarray(value).dtype
-    return None if gradient is None else gradient.astype(dtype if dtype.kind == "f" else float, copy=False)
+    return gradient.astype(dtype if dtype.kind == "f" else float, copy=False)
 
 
 def same_structure(a: Any, b: Any) -> bool:
@@ -153,11 +155,20 @@ def same_structure(a: Any, b: Any) -> bool:
     >>> same_structure([np.zeros(2), np.zeros(3)], [np.ones(2), np.ones(3)])
     True
     """
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a.shape == b.shape
     if is_table(a) or is_table(b):
         return is_table(a) and is_table(b) and len(a) == len(b) and all(same_structure(x, y) for x, y in zip(a, b))
     return a is not None and b is not None and np.shape(a) == np.shape(b)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two values are the same numbers in the same structure; NaN equals NaN.
+
+    >>> equal([np.zeros(2), [np.ones(1)]], [np.zeros(2), [np.ones(1)]]), equal(np.zeros(2), np.zeros(1))
+    (True, False)
+    """
+    if is_table(a) or is_table(b):
+        return is_table(a) and is_table(b) and len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b))
+    return a is b or np.array_equal(a, b, equal_nan=True)
 
 
 def fits(gradient: Any, value: Any) -> bool:
@@ -195,6 +206,8 @@ def describe(value: Any) -> str:
         return "[" + ", ".join(describe(part) for part in value) + "]"
     if value is None:
         return "None"
+    if not isinstance(value, (int, float)) and not hasattr(value, "shape"):
+        return f"a {type(value).__name__}"
     return str(np.shape(value)) if np.shape(value) else "a number"
 
 

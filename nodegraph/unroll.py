@@ -9,7 +9,7 @@ from nodegraph.gmodule import GModule
 from nodegraph.nn.tables import JustTable, SelectTable, SplitTable, StackTable
 from nodegraph.nn.view import Identity
 from nodegraph.node import Node
-from nodegraph.recurrent_wiring import Wiring
+from nodegraph.recurrent_wiring import Wiring, one_or_all
 
 
 def unroll(
@@ -30,7 +30,7 @@ def unroll(
         raise ArgumentError(f"the number of steps must be a positive whole number, got {steps!r}")
     wiring = Wiring(cell, feedback, sequences)
     inputs = [Identity()().annotate(name=node.name) for node in cell.inputs]
-    xs, states = wiring.parts(inputs if len(inputs) > 1 else inputs[0])
+    xs, states = wiring.parts(one_or_all(inputs))
     slices = [_as_list(SplitTable(0)(x).split(steps)) for x in xs]
     collected: list[list[Node]] = [[] for _ in wiring.sequences]
     unused: list[Node] = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nodegraph import check_gradients, nn
-from nodegraph.errors import GradientError
+from nodegraph.errors import ArgumentError, GradientError
 
 
 class Wrong(nn.Linear):
@@ -24,7 +24,8 @@ class Wrong(nn.Linear):
 def test_a_right_module_passes_with_the_error_and_is_left_as_it_was():
     module, x = nn.Linear(2, 1).float(), np.ones((3, 2), np.float32)
     weight, gradient = module.weight.copy(), module.grad_weight.copy()
-    assert 0 < check_gradients(module, x) < 1e-6
+    found = check_gradients(module, x)
+    assert 0 < found < 1e-6 and type(found) is float
     assert module.weight.dtype == np.float32 and (module.weight == weight).all() and (x == 1).all()
     assert (module.grad_weight == gradient).all() and module.output is None
 
@@ -55,3 +56,21 @@ def test_errors_of_gradients_below_one_are_not_magnified():
 
 def test_indices_are_left_out():
     assert check_gradients(nn.LookupTable(4, 3), np.array([[0, 3]])) < 1e-6
+
+
+def test_an_error_of_just_the_tolerance_passes():
+    assert check_gradients(nn.MulConstant(0), np.ones(3), tolerance=0) == 0
+
+
+def test_whoever_wants_other_weights_of_the_outputs_gives_a_seed():
+    errors = {check_gradients(nn.Linear(3, 2), np.ones((4, 3)), seed=seed) for seed in range(4)}
+    assert len(errors) > 1 and max(errors) < 1e-6
+
+
+def test_an_input_of_no_rows_has_no_errors():
+    assert check_gradients(nn.Tanh(), np.zeros((0, 3))) == 0
+
+
+def test_what_is_no_module():
+    with pytest.raises(ArgumentError, match="takes a module"):
+        check_gradients(np.tanh, np.ones(2))

@@ -48,6 +48,16 @@ def test_runs_forward_and_backward(deep):
     np.testing.assert_array_equal(deep.named_parameters("gradient")[f"{DEPTH // 2 + 1}.bias"], np.full(3, 2))
 
 
+def test_a_sum_of_thousands_runs_compiled_too():
+    x, linear = nn.Identity()(), nn.Linear(3, 3)
+    net = GModule(x, nn.CAddTable()([nn.Tanh()(linear(x)) for _ in range(DEPTH // 2)]))
+    input, gradient = np.ones((2, 3)), np.ones((2, 3))
+    expected = [net.forward(input), net.backward(input, gradient)]
+    compiled = net.clone().compile()
+    for a, b in zip([compiled.forward(input), compiled.backward(input, gradient)], expected):
+        np.testing.assert_allclose(a, b)
+
+
 def test_networkx_graphs(deep):
     assert deep.fg.number_of_edges() == deep.bg.number_of_edges() == DEPTH
     assert nx.dag_longest_path_length(deep.fg) == DEPTH

@@ -36,7 +36,7 @@ def test_one_input_may_be_a_table():
     x = nn.Identity()()
     net = GModule(x, nn.Identity()(x))
     value = normal(1)
-    assert net.forward(value) is value and net.forward([value])[0] is value
+    assert net.forward(value) == value and net.forward([value]) == [value]
 
 
 def two_outputs_of_a_split():

@@ -1,5 +1,6 @@
 """Every public name is there, listed, and tells what it is."""
 
+import argparse
 import importlib
 import inspect
 import pkgutil
@@ -9,6 +10,7 @@ import pytest
 import nodegraph
 import nodegraph.models
 import nodegraph.viz
+from nodegraph import cli
 
 LISTED = [
     "nodegraph",
@@ -26,6 +28,22 @@ OPEN = ["nodegraph.errors", "nodegraph.nn.init", "nodegraph.random", "nodegraph.
     f"nodegraph.models.{name}" for name in ("gru", "networks", "rnn", "layers")
 ]
 """Modules without a list, from which users take what they define."""
+
+REACHED = {
+    "nodegraph.checkpointed_tape": ["CheckpointedTape"],
+    "nodegraph.gmodule": ["Watch"],
+    "nodegraph.history": ["History"],
+    "nodegraph.nn.module": ["Call"],
+    "nodegraph.over_time": ["OverTime"],
+    "nodegraph.recurrent_tape": ["RecurrentTape"],
+    "nodegraph.tape": ["Tape"],
+    "nodegraph.models.char_rnn.text": ["Vocabulary"],
+    "nodegraph.models.char_rnn.training": ["CharacterModel", "Trainer"],
+    "nodegraph.viz.chart": ["Chart"],
+    "nodegraph.viz.schedule": ["Schedule"],
+    "nodegraph.viz.summary": ["Summary"],
+}
+"""Classes that no package lists, of which users get objects from those that are listed."""
 
 PACKAGES = [nodegraph, nodegraph.models, nodegraph.viz]
 MODULES = sorted(
@@ -79,6 +97,26 @@ def test_what_a_module_for_users_defines_is_documented(name):
     module = imported(name)
     own = {k: v for k, v in vars(module).items() if not k.startswith("_") and getattr(v, "__module__", None) == name}
     assert [missing for public, thing in own.items() for missing in undocumented(thing, public)] == []
+
+
+@pytest.mark.parametrize(("name", "classes"), REACHED.items(), ids=REACHED)
+def test_what_users_get_objects_of_is_documented(name, classes):
+    module = imported(name)
+    assert [missing for public in classes for missing in undocumented(getattr(module, public), public)] == []
+
+
+def options_without_help(parser, name):
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from (f"{name} {choice.dest}" for choice in action._choices_actions if not choice.help)
+            for verb, inner in action.choices.items():
+                yield from options_without_help(inner, f"{name} {verb}")
+        elif not action.help:
+            yield f"{name} {action.option_strings or action.dest}"
+
+
+def test_every_command_and_option_tells_what_it_is():
+    assert list(options_without_help(cli._parser(), "nodegraph")) == []
 
 
 @pytest.mark.parametrize("name", ["nodegraph", "nodegraph.nn", "nodegraph.optim", "nodegraph.viz"])

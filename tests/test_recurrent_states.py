@@ -52,7 +52,7 @@ def test_batch_first_of_outputs_that_are_tables(compiled):
     ys, _ = net.forward(normal(4, 5, 3))
     assert [y.shape for y in ys] == [(4, 5, 3), (4, 5)]
     assert net.output_shape((4, 5, 3))[0] == [(4, 5, 3), (4, 5)]
-    assert net.backward(normal(4, 5, 3), [[None, np.ones((4, 5))], None]).shape == (4, 5, 3)
+    assert net.backward(None, [[None, np.ones((4, 5))], None]).shape == (4, 5, 3)
 
 
 def test_a_sequence_without_its_axes_is_told_them_in_their_order():
@@ -203,7 +203,17 @@ def test_kept_states_follow_copies_and_types_and_not_another_batch():
     net.reset_states().forward(normal(3, 5, 3))
 
 
-@pytest.mark.parametrize("option", ["batch_first", "masked", "stateful"])
+def test_kept_states_tell_their_shapes_where_the_cell_does_not():
+    x, h = nn.Identity()(), nn.Identity()()
+    net, input = Recurrent(GModule([x, h], [h, nn.JoinTable(1)([x, h])]), stateful=True), normal(5, 2, 3)
+    assert net.forward([input, normal(2, 4)])[0].shape == (5, 2, 7)
+    assert net.output_shape(input.shape) == [(5, 2, 7), (2, 4)] and net.forward(input)[0].shape == (5, 2, 7)
+    for refused in (lambda: net.output_shape((5, 6, 3)), lambda: net.forward(normal(5, 6, 3))):
+        with pytest.raises(ShapeError, match="does not tell the shape"):
+            refused()
+
+
+@pytest.mark.parametrize("option", ["batch_first", "masked", "stateful", "checkpointed"])
 def test_options_are_true_or_false(option):
     with pytest.raises(ArgumentError, match=f"{option} must be True or False"):
         Recurrent(elman(), **{option: 2})

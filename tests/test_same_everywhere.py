@@ -1,4 +1,4 @@
-"""What a program computes, draws and writes depends on no locale, time zone, hash seed or number of threads."""
+"""What a program computes, draws and writes depends on no locale, time zone, hash seed, folder or number of threads."""
 
 import os
 import shutil
@@ -69,10 +69,10 @@ def usual(tmp_path_factory):
 
 def turkish(folder):
     """The variables of a locale with a comma for the decimal point, a dotless i and an encoding of its own."""
-    made = shutil.which("localedef") and subprocess.run(
-        ["localedef", "-i", "tr_TR", "-f", "ISO-8859-9", str(folder / "tr_TR")], capture_output=True, check=False
-    )
-    if not made or made.returncode > 1:  # 1 is a warning; without the locales' sources there is at least plain ASCII
+    if shutil.which("localedef"):
+        command = ["localedef", "-i", "tr_TR", "-f", "ISO-8859-9", str(folder / "tr_TR")]
+        subprocess.run(command, capture_output=True, check=False)
+    if not (folder / "tr_TR" / "LC_CTYPE").exists():  # without the locales' sources there is at least plain ASCII
         return {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     return {"LC_ALL": "tr_TR", "LOCPATH": str(folder), "PYTHONUTF8": "0"}
 
@@ -80,6 +80,13 @@ def turkish(folder):
 def test_locale_time_zone_and_hash_seed_change_no_bit(usual, tmp_path):
     changes = {**turkish(tmp_path), "TZ": "Pacific/Chatham", "PYTHONHASHSEED": "4711"}
     assert run(tmp_path / "run", **changes)[0] == usual[0]
+
+
+def test_stripped_code_and_folders_with_odd_names_change_no_bit(usual, tmp_path):
+    """`python -OO` takes out docstrings and assertions."""
+    folder = tmp_path / "Größe 漢, 'und' mehr"
+    folder.mkdir()
+    assert run(folder / "run", PYTHONOPTIMIZE="2", TMPDIR=str(folder))[0] == usual[0]
 
 
 def test_the_number_of_threads_changes_rounding_at_most(usual, tmp_path):

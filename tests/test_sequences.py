@@ -54,6 +54,7 @@ def test_sequences_of_rows_and_time_first():
     [
         ([[1, 2], []], {}, np.int64),
         ([[1, 2], [3]], {"value": 0.0}, np.int64),
+        ([[1, 2], [3]], {"value": 3.0}, np.int64),
         ([[1, 2], [3]], {"value": 0.5}, np.float64),
         ([[1, 2], [3.5]], {}, np.float64),
         ([np.ones(2, np.float32), np.ones(1, np.float32)], {}, np.float32),

@@ -76,6 +76,8 @@ def test_gradients_add_up_and_none_is_zero():
     assert table.add(None, a) is a and table.add(a, None) is a and table.add(None, None) is None
     total = table.add([a, [None]], [a, [a]])
     assert total[0].tolist() == [2, 2] and total[1][0] is a and a.tolist() == [1, 1]
+    with pytest.raises(ValueError):
+        table.add([a, a], [a])
 
 
 def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
@@ -85,7 +87,7 @@ def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
     assert filled[1][0].tolist() == [1] and filled[1][1].dtype == float and filled[1][1].tolist() == [0, 0, 0]
     whole, single = np.ones((2, 3)), table.fill(None, 5.0)
     assert table.fill(whole, like) is whole and single.shape == () and single.dtype == float
-    assert table.fill([None], like) == [None] and table.fill([None], np.ones(2)) == [None]
+    assert table.fill([None], like) == [None] and table.fill([None], np.ones(1)) == [None]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,8 @@ def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
         (np.ones(2), np.ones(3), False),
         ([np.ones(2)], [np.ones(2)], True),
         ([np.ones(2)], [np.ones(2), np.ones(2)], False),
+        ([np.ones(2)], [np.ones(3)], False),
+        ([np.ones(2), np.ones(3)], [np.ones(2), np.ones(2)], False),
         ([np.ones(2)], np.ones(2), False),
         ([np.ones(2)], np.ones((1, 2)), False),
         (np.ones((1, 2)), [np.ones(2)], False),
@@ -106,6 +110,35 @@ def test_fill_puts_zeros_for_none_and_leaves_what_does_not_fit_to_the_checks():
 def test_same_structure(a, b, same):
     assert table.same_structure(a, b) is same
     assert table.fits(a, b) is (same or a is None)
+
+
+@pytest.mark.parametrize(
+    "a, b, equal",
+    [
+        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), True),
+        (np.array([1.0, 2.0]), np.array([1.0, 3.0]), False),
+        (np.array([True]), np.array([True]), True),
+        ([np.ones(2), [np.ones(1)]], (np.ones(2), (np.ones(1),)), True),
+        ([np.ones(2)], np.ones((1, 2)), False),
+        (np.ones((1, 2)), [np.ones(2)], False),
+        ([np.ones(2)], [np.ones(2), np.ones(2)], False),
+        (np.ones(2), np.ones((1, 2)), False),
+    ],
+)
+def test_equal(a, b, equal):
+    assert table.equal(a, b) is equal
+
+
+def test_a_gradient_that_is_none_has_no_type_also_for_a_table_of_arrays_of_different_axes():
+    value = [np.ones(2), [np.ones((2, 3)), np.ones((2, 3, 4))]]
+    assert table.in_types_of(value, [None, None]) == [None, None] and table.in_types_of(value, None) is None
+
+
+@pytest.mark.parametrize(
+    "value, words", [({}, "a dict"), ("abc", "a str"), (np.float32(1), "a number"), (True, "a number")]
+)
+def test_what_a_value_is_in_words(value, words):
+    assert table.describe(value) == words
 
 
 def test_a_gradient_may_have_none_anywhere_but_no_other_length():
@@ -120,3 +153,9 @@ def test_about_equal_allows_for_rounding_beside_the_largest_number(dtype, roundi
     beyond = [b[0] + np.array([0, 200 * rounding, 0, 0], dtype), b[1]]
     assert table.about_equal(within, b) and not table.about_equal(beyond, b)
     assert not table.about_equal([np.ones(2), np.ones(2)], [np.ones(2), np.zeros(2)])
+    assert not table.about_equal(np.full(2, 1 + 5 * rounding, dtype), np.ones(2, dtype))
+
+
+def test_a_mask_of_numpy_is_not_lost_in_silence():
+    with pytest.raises(InputError, match="without a mask: fill it, or give the mask as an input"):
+        nn.Tanh().forward(np.ma.masked_array([1.0, 2.0], [True, False]))

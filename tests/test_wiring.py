@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nodegraph
-from nodegraph import GModule, Node, annotate_nodes, nest, nn
+from nodegraph import GModule, Node, annotate_nodes, nest, nn, table
 from nodegraph.errors import ArgumentError, InputError, ModuleError, ShapeError, StateError, WiringError
 
 
@@ -56,7 +56,7 @@ def test_nest_makes_tables():
     x, y, z = np.ones((7, 3)), np.ones(2), np.ones(3)
     total, same, nested, one = net.forward([x, y, z])
     assert total.shape == same.shape == (7, 3)
-    assert nested[0] is x and nested[1][0] is y and nested[2] is z and one[0] is z
+    assert table.equal(nested, [x, [y], z]) and table.equal(one, [z])
 
 
 def test_annotations():
@@ -109,7 +109,7 @@ def test_a_criterion_on_nodes():
         (lambda: nn.Tanh()(np.zeros((2, 3))), r"array of shape \(2, 3\) where a node belongs"),
         (lambda: nn.Tanh()([[nn.Identity()()]]), r"list of 1 at position 0.*nest"),
         (lambda: nn.Tanh()("x"), "'x', which is not a node"),
-        (lambda: nn.Identity()() - nn.Identity()(), "to the right of `-` belongs a module"),
+        (lambda: nn.Identity()() - nn.Identity()(), "the difference of two nodes is nn.CSubTable"),
         (lambda: nn.Identity()() - 3, "to the right of `-` belongs a module"),
         (lambda: nest([]), r"nest\(...\) at .* got an empty list$"),
         (lambda: nest(nn.Identity()), r"nest\(...\) at .* got the module Identity\(\)"),
@@ -132,6 +132,32 @@ def test_what_is_not_a_node_is_refused(wrong, words):
     with pytest.raises(WiringError, match=words) as caught:
         wrong()
     assert "test_wiring.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong, advice",
+    [
+        (lambda a, b: a + b, "nn.CAddTable()([a, b])"),
+        (lambda a, b: 1 + a, "nn.AddConstant(number)(node)"),
+        (lambda a, b: a * b, "nn.CMulTable()([a, b])"),
+        (lambda a, b: a * 2.0, "nn.MulConstant(number)(node)"),
+        (lambda a, b: np.float64(2) * a, "nn.MulConstant(number)(node)"),
+        (lambda a, b: a / b, "nn.CDivTable()([a, b])"),
+        (lambda a, b: a / 2, "nn.MulConstant(1 / number)(node)"),
+        (lambda a, b: a @ b, "nn.MM()([a, b])"),
+        (lambda a, b: a**2, "nn.Power(number)(node)"),
+        (lambda a, b: a - b, "nn.CSubTable()([a, b])"),
+        (lambda a, b: 1 - a, "nn.AddConstant(number)(nn.MulConstant(-1)(node))"),
+        (lambda a, b: -a, "nn.MulConstant(-1)(node)"),
+        (lambda a, b: a[0], "node.split(n) or nn.SelectTable(i)(node)"),
+        (lambda a, b: [*a], "node.split(n)"),
+    ],
+)
+def test_arithmetic_with_nodes_is_answered_by_the_module_that_does_it(wrong, advice):
+    a, b = nn.Identity()().annotate(name="a"), nn.Identity()()
+    with pytest.raises(WiringError) as caught:
+        wrong(a, b)
+    assert advice in str(caught.value) and "Identity `a` at test_wiring.py:" in str(caught.value)
 
 
 def test_what_is_advised_in_place_of_a_module_is_what_one_would_write():
@@ -238,6 +264,7 @@ def two_inputs():
     "input, got",
     [
         (np.zeros(3), r"an array \(3,\)"),
+        (np.zeros((2, 3)), r"an array \(2, 3\)"),
         ([np.zeros(3)], r"a list of 1: \[\(3,\)\]"),
         ([np.zeros(3)] * 3, r"a list of 3: \[\(3,\), \(3,\), \(3,\)\]"),
     ],

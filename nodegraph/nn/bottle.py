@@ -29,7 +29,7 @@ class Bottle(Decorator):
 
     def __init__(self, module: Module, n_input_dim: int = 2, n_output_dim: int | None = None) -> None:
         super().__init__(module)
-        self.arguments = ((n_input_dim, n_output_dim), {})
+        self.arguments = ((n_input_dim,) if n_output_dim is None else (n_input_dim, n_output_dim), {})
         self.n_input_dim = integer(n_input_dim, "n_input_dim")
         self.n_output_dim = self.n_input_dim if n_output_dim is None else integer(n_output_dim, "n_output_dim")
         if self.n_input_dim < 1 or self.n_output_dim < 1:

@@ -27,6 +27,7 @@ class Copy(Module):
     """
 
     parameter_names = ()
+    keeps_output = False
 
     def __init__(
         self, input_type: Any = None, output_type: Any = None, force_copy: bool = False, dont_cast: bool = False

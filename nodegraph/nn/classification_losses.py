@@ -124,7 +124,7 @@ class CrossEntropyCriterion(ClassNLLCriterion):
         if isinstance(shape, list):
             return super().rows(shape, target_shape)
         is_batch = len(shape) == 2 and math.prod(target_shape) == shape[0]
-        squeezed = shape if is_batch or len(shape) == 1 else tuple(size for size in shape if size != 1)
+        squeezed = shape if is_batch else tuple(size for size in shape if size != 1)
         return super().rows(squeezed or (1,), target_shape)
 
     def check(self, shape: Any, target_shape: Any) -> None:

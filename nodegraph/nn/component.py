@@ -14,6 +14,9 @@ from nodegraph.node import check_settings
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+USUAL = ("weight", "bias", "grad_weight", "grad_bias")
+"""Arrays that may be named though no module at hand has them."""
+
 RUN_STATE = ("output", "grad_input", "saved", "_last")
 
 
@@ -91,7 +94,14 @@ class Component:
         return self.astype(np.float64)
 
     def astype(self, dtype: Any) -> Self:
-        """Convert all floating-point arrays, keep shared ones shared, and forget the last run."""
+        """Convert all floating-point arrays, keep shared ones shared, and forget the last run.
+
+        ArgumentError for a type other than float32 and float64.
+        """
+        kinds = [kind for kind in (np.float32, np.float64) if _is_type(dtype, kind)]
+        if not kinds:
+            raise ArgumentError(f"{self.describe()}: numbers are float32 or float64, got {dtype!r}")
+        (dtype,) = kinds
         converted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
         def convert(value: Any) -> Any:
@@ -117,7 +127,11 @@ class Component:
             vars(self)[name] = convert(value)
 
     def clone(self, *shared: str) -> Self:
-        """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original."""
+        """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original.
+
+        ArgumentError for a name that no module has.
+        """
+        self.check_names(shared)
         memo: dict[int, Any] = {}
         for module in self.list_modules():
             for name in shared:
@@ -125,6 +139,15 @@ class Component:
                 if isinstance(value, np.ndarray):
                     memo[id(value)] = value
         return copy.deepcopy(self, memo)
+
+    def check_names(self, names: tuple[str, ...]) -> None:
+        """ArgumentError for a name that is no attribute here or inside, nor one that nearly all modules have."""
+        modules = self.list_modules()
+        for name in names:
+            if name not in USUAL and not (isinstance(name, str) and any(hasattr(module, name) for module in modules)):
+                raise ArgumentError(
+                    f"{self.describe()}: no module has an array {name!r}; arrays are {', '.join(USUAL)}"
+                )
 
     def clear_state(self) -> Self:
         """Forget what the last run left: outputs, gradients of inputs, what was saved for backward."""
@@ -157,6 +180,14 @@ class Component:
         args, kwargs = self.arguments
         shown = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _is_type(given: Any, kind: type[np.floating[Any]]) -> bool:
+    """Whether this is what NumPy takes for that type of numbers."""
+    try:
+        return given is not None and np.dtype(given) == kind
+    except TypeError:
+        return False
 
 
 def short(value: Any) -> str:

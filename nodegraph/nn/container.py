@@ -65,7 +65,11 @@ class Container(Module):
         return list(self.modules)
 
     def replace(self, function: Callable[[Module], Module]) -> Module:
-        self.modules = [module.replace(function) for module in self.modules]
+        modules = [module.replace(function) for module in self.modules]
+        for module in modules:
+            if not isinstance(module, Module):
+                raise ArgumentError(f"{self.describe()}: replace's function must give a module, gave {module!r}")
+        self.modules = modules
         return function(self)
 
     def check_input(self, input: Any) -> None:

@@ -172,8 +172,9 @@ class PairwiseDistance(PairModule):
     >>> PairwiseDistance(1).forward([np.array([[1.0, 2.0]]), np.array([[4.0, 6.0]])])
     array([7.])
 
-    Source: torch/nn, PairwiseDistance.lua. Torch7 draws the gradient of equal components at random for p = 1, and its
-    gradient for p below 2 other than 1 is that of no norm.
+    Source: torch/nn, PairwiseDistance.lua. As there, the gradient has y + 1e-6 for y, and so is exact only as far as y
+    is large beside that. Torch7 draws the gradient of equal components at random for p = 1, and its gradient for p
+    below 2 other than 1 is that of no norm.
     """
 
     def __init__(self, p: float = 2) -> None:

@@ -160,7 +160,7 @@ class Bilinear(Parametric):
 
     def output_shape(self, shape: Any) -> tuple[int, ...]:
         rows = shape[0][:1] if isinstance(shape, list) and shape else ()
-        if not rows or shape != [(*rows, n) for n in self.input_sizes]:
+        if shape != [(*rows, n) for n in self.input_sizes]:
             first, second = self.input_sizes
             raise ShapeError(f"expected a table of two arrays, (batch, {first}) and (batch, {second})")
         return (shape[0][0], self.output_size)

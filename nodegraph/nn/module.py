@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,10 @@ class Module(Component):
         acc_grad_parameters(self, input, grad_output, scale=1.0)   # adds scale x gradient to self.grad_weight ...
 
     and `output_shape(self, shape)`, which is also the check of every input: it raises ShapeError for what the module
-    cannot take. During the last two methods `self.output` is the output of the run in question, and so is whatever
-    else `update_output` stored; by convention it stores one thing, `self.saved`.
+    cannot take. They leave input and grad_output as they are, and return new arrays or views of what they got, for a
+    run keeps them: an array that is used again at the next call would change an earlier one. During the last two
+    methods `self.output` is the output of the run in question, and so is whatever else `update_output` stored; by
+    convention it stores one thing, `self.saved`.
 
     Source: torch/nn, Module.lua.
     """
@@ -42,6 +46,9 @@ class Module(Component):
 
     passes_none = False
     """Whether `update_grad_input` takes None for a gradient of zeros; else zeros are put in its place."""
+
+    keeps_output = True
+    """Whether a backward may need the output, so that `forward` returns a copy of it, which the caller may change."""
 
     # The function and its derivative
 
@@ -81,7 +88,10 @@ class Module(Component):
     # Running it
 
     def forward(self, input: Any) -> Any:
-        """The output for an array or a table of arrays."""
+        """The output for an array or a table of arrays.
+
+        The output is the caller's, who may change it; the input must stay as it is until backward.
+        """
         with np.errstate(all="ignore"):
             try:
                 self._last = None  # What the last run kept is free for this one.
@@ -89,19 +99,27 @@ class Module(Component):
             except Exception as error:
                 raise self._failed(error, table.describe(input), input, "forward")
         call.module, self._last = None, call  # If each held the other, both would live until a garbage collection.
-        return call.output  # Not self.output, which may be that of another thread by now.
+        output = call.output  # Not self.output, which may be that of another thread by now.
+        if self.keeps_output:
+            output = self.output = _copied(output)
+        return output
 
     def backward(self, input: Any, grad_output: Any, scale: float = 1.0) -> Any:
         """The gradient with respect to the input of the last `forward`; adds to the gradients of the parameters.
 
-        `grad_output` has the structure of the output, and is taken in its types; None stands for zeros. Raises
-        ShapeError where it differs, StateError when there was no forward.
+        `grad_output` has the structure of the output, and is taken in its types; None stands for zeros. `input` is that
+        of the forward, or None. Raises ShapeError where the gradient differs, StateError when there was no forward, or
+        when the last one was that of another input.
         """
         if self._last is None:
             raise StateError(f"{self.describe()}: a backward needs a forward before it")
         call = self._last.of(self)
         with np.errstate(all="ignore"):
             try:
+                if not isinstance(scale, Real):
+                    raise ArgumentError(f"the scale must be a number, got {scale!r}")
+                if input is not None and not table.equal(table.as_value(input), call.input):
+                    raise StateError("the last forward was that of another input: let backward follow each forward")
                 gradient = table.as_gradient(grad_output)
                 if not table.fits(gradient, call.output):
                     shape = table.describe(call.output)
@@ -130,7 +148,10 @@ class Module(Component):
     def parameters(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The parameters and their gradients, in Torch's order; a module that stands at two places counts twice."""
         names = self.own_parameter_names()
-        values, gradients = [getattr(self, n) for n in names], [getattr(self, "grad_" + n) for n in names]
+        try:
+            values, gradients = [getattr(self, n) for n in names], [getattr(self, "grad_" + n) for n in names]
+        except AttributeError as error:
+            raise StateError(f"{self.describe()} has no {error.name}: a parameter has its gradient beside it") from None
         for child in self.children():
             for mine, theirs in zip((values, gradients), child.parameters()):
                 mine.extend(theirs)
@@ -174,8 +195,14 @@ class Module(Component):
             gradient.fill(0)
 
     def update_parameters(self, rate: float) -> None:
-        """Go a step down the gradient: parameter -= rate x gradient, once for each gradient array."""
+        """Go a step down the gradient: parameter -= rate x gradient, once for each gradient array.
+
+        ArgumentError for parameters that overlap in memory, such as a weight and its transpose.
+        """
+        if not isinstance(rate, Real) or math.isnan(rate):
+            raise ArgumentError(f"{self.describe()}: the rate must be a number, got {rate!r}")
         pairs = {(flat.key(p), flat.key(g)): (p, g) for p, g in zip(*self.parameters())}
+        flat.refuse_overlaps([*{place: parameter for (place, _), (parameter, _) in pairs.items()}.values()])
         for parameter, gradient in pairs.values():
             parameter -= rate * gradient
 
@@ -188,12 +215,16 @@ class Module(Component):
     # The module as a whole
 
     def share(self, other: Module, *names: str) -> Module:
-        """Make the arrays named those of `other`, a module of the same structure."""
+        """Make the arrays named those of `other`, a module of the same structure.
+
+        ArgumentError for another structure, and for a name that no module has.
+        """
         if not isinstance(other, Module):
             raise ArgumentError(f"{self.describe()} can share with a module, got {other!r}")
         mine, theirs = self.list_modules(), other.list_modules()
         if [type(m) for m in mine] != [type(m) for m in theirs]:
             raise ArgumentError(f"{self.describe()} cannot share with {other.describe()}: the structures differ")
+        self.check_names(names)
         for a, b in zip(mine, theirs):
             for name in names:
                 if isinstance(getattr(b, name, None), np.ndarray):
@@ -290,6 +321,12 @@ class Call:
             if frame.get(name) is not module.get(name):
                 frame[name] = module[name]
                 frame["grad_" + name] = module["grad_" + name]
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return [_copied(part) for part in value] if table.is_table(value) else value
 
 
 def checked_grad_input(call: Call, grad_output: Any) -> Any:

@@ -27,9 +27,12 @@ class Parametric(Module):
 
     def allocate(self, **shapes: tuple[int, ...] | None) -> None:
         """Make the parameters and their gradients, of the shapes given by name; None means that there is none."""
-        for name, shape in shapes.items():
-            for attribute in (name, "grad_" + name):
-                setattr(self, attribute, None if shape is None else np.zeros(shape))
+        try:
+            for name, shape in shapes.items():
+                for attribute in (name, "grad_" + name):
+                    setattr(self, attribute, None if shape is None else np.zeros(shape))
+        except ValueError as error:
+            raise ArgumentError(f"{type(self).__name__}: there is no array of shape {shape}: {error}") from None
 
     def reset(self, std: float | None = None) -> Parametric:
         """Draw the parameters from the uniform distribution of this standard deviation, on +-sqrt(3) std.

@@ -20,6 +20,8 @@ class ViewModule(Module):
     input; a view that repeats elements writes its own `update_grad_input`.
     """
 
+    keeps_output = False
+
     def view(self, input: Any) -> Any:
         """The view of an input, or of its gradient."""
         raise NotImplementedError

@@ -59,3 +59,39 @@ def test_arguments_where_there_are_none(make):
 def test_arguments_read_as_they_were_given_and_arrays_by_their_shape():
     assert repr(nn.Linear(3, output_size=2)) == "Linear(3, output_size=2)"
     assert repr(nn.Constant(np.zeros((2, 3)))) == "Constant(array(2, 3))"
+
+
+def test_a_clone_shares_arrays_and_nothing_else():
+    net = nn.Sequential(nn.Linear(2, 2, bias=False))
+    twin = net.clone("weight", "bias", "modules")
+    assert twin.modules is not net.modules and twin.modules[0] is not net.modules[0]
+    assert twin.modules[0].weight is net.modules[0].weight
+
+
+@pytest.mark.parametrize("name", ["wieght", "gradWeight", 3])
+def test_a_name_that_no_module_has_is_refused(name):
+    """Else nothing would be shared, without a word."""
+    net = nn.Sequential(nn.Tanh(), nn.CMul(2))
+    for refused in (lambda: net.clone("weight", name), lambda: net.share(net.clone(), name)):
+        with pytest.raises(ArgumentError, match=f"no module has an array {name!r}"):
+            refused()
+    assert net.clone("weight", "bias", "grad_weight", "grad_bias")[1].grad_weight is net[1].grad_weight
+
+
+@pytest.mark.parametrize("dtype", [int, "float16", bool, complex, None, "no type", [1, 2]])
+def test_numbers_of_another_type_than_float32_and_float64_are_refused(dtype):
+    net = nn.Linear(2, 2)
+    with pytest.raises(ArgumentError, match="numbers are float32 or float64"):
+        net.astype(dtype)
+    assert net.weight.dtype == float
+
+
+@pytest.mark.parametrize("dtype", [np.float32, "float32", np.dtype("float32"), "f4"])
+def test_a_type_may_be_given_as_numpy_takes_it(dtype):
+    assert nn.Linear(2, 2).astype(dtype).weight.dtype == np.float32
+    assert nn.Linear(2, 2).float().astype(float).weight.dtype == np.float64
+
+
+def test_a_parameter_at_several_places_has_the_name_of_the_first():
+    layer = nn.Linear(2, 2)
+    assert list(nn.Sequential(layer, nn.Tanh(), layer).named_parameters()) == ["0.weight", "0.bias"]

@@ -179,6 +179,9 @@ class TestMembers:
         net.replace(lambda module: nn.Abs() if isinstance(module, nn.Tanh) else module)
         assert net.find_modules("Tanh") == [] and len(net.find_modules(nn.Abs)) == 2
         assert not net.evaluate()[1][0].train
+        with pytest.raises(ArgumentError, match="replace's function must give a module, gave None"):
+            net.replace(lambda module: None if isinstance(module, nn.Abs) else module)
+        assert len(net.find_modules(nn.Abs)) == 2
 
     @pytest.mark.parametrize(
         "duplicate", [copy.deepcopy, lambda net: net.clone(), lambda net: pickle.loads(pickle.dumps(net))]
@@ -197,7 +200,7 @@ class TestMembers:
             "  (0): Concat(1",
             "    (0): Linear(4, 3)",
             "  )",
-            "  (1): Bottle(2, None",
+            "  (1): Bottle(2",
             "    (0): Tanh()",
             "  )",
             ")",

@@ -20,7 +20,7 @@ def gradients(module, input, grad_output, scale=1.0):
 def test_linear_agrees_with_pytorch():
     torch = pytest.importorskip("torch", reason="PyTorch is the second judge")
     ours, theirs = nn.Linear(4, 3), torch.nn.Linear(4, 3).double()
-    ours.weight[...], ours.bias[...] = theirs.weight.detach(), theirs.bias.detach()
+    ours.weight[...], ours.bias[...] = theirs.weight.detach().numpy(), theirs.bias.detach().numpy()
     x = torch.tensor(numbers(5, 4), requires_grad=True)
     y = theirs(x)
     y.backward(torch.tensor(numbers(5, 3)))
@@ -33,7 +33,7 @@ def test_linear_agrees_with_pytorch():
 def test_bilinear_agrees_with_pytorch_whatever_the_scale():
     torch = pytest.importorskip("torch", reason="PyTorch is the second judge")
     ours, theirs = nn.Bilinear(3, 4, 2), torch.nn.Bilinear(3, 4, 2).double()
-    ours.weight[...], ours.bias[...] = theirs.weight.detach(), theirs.bias.detach()
+    ours.weight[...], ours.bias[...] = theirs.weight.detach().numpy(), theirs.bias.detach().numpy()
     a, b, g = numbers(5, 3), numbers(5, 4), numbers(5, 2)
     ta, tb = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
     y = theirs(ta, tb)
@@ -245,3 +245,10 @@ def test_mul_takes_any_shape():
 def test_arguments_that_make_no_sense_are_refused_at_construction(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_the_weight_of_a_partial_linear_is_drawn_with_standard_deviation_1_unless_another_is_given():
+    module = nn.PartialLinear(60, 50)
+    np.testing.assert_allclose([module.weight.std(), module.reset(3).weight.std()], [1, 3], rtol=0.1)
+    np.testing.assert_allclose(module.reset().weight.std(), 1, rtol=0.1)
+    assert not module.bias.any()

@@ -179,3 +179,11 @@ def test_a_formula_that_fails_says_so():
 
     with pytest.raises(ModuleError, match="no_such_thing"):
         Broken().forward(np.zeros(2))
+
+
+def test_a_formula_of_two_inputs_needs_to_say_so():
+    with pytest.raises(ArgumentError, match=r"Product.formula takes 2 inputs: set arity = 2, define derivatives"):
+
+        class Product(nn.Pointwise):
+            def formula(self, a, b):
+                return a * b

@@ -28,6 +28,11 @@ def test_a_vector_gives_one_element(reduce):
 
 
 @pytest.mark.parametrize("reduce", CLASSES)
+def test_the_first_axis_goes_unless_another_is_named(reduce):
+    assert reduce().output_shape((2, 3, 4)) == reduce().forward(np.ones((2, 3, 4))).shape == (3, 4)
+
+
+@pytest.mark.parametrize("reduce", CLASSES)
 @pytest.mark.parametrize(
     "axis, n_input_dims, shape, effective",
     [(0, 2, (2, 3, 4), 1), (0, 2, (3, 4), 0), (0, 1, (2, 3, 4), 0), (-1, 2, (2, 3, 4), 2), (1, 2, (2, 3, 4), 2)],

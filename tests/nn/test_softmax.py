@@ -44,7 +44,7 @@ def test_a_common_offset_changes_nothing_and_the_type_is_kept(make, offset, dtyp
     module = make()
     expected, actual = make().forward(x), module.forward(x + dtype(offset))
     assert actual.dtype == dtype
-    assert module.backward(x, np.ones_like(x)).dtype == dtype
+    assert module.backward(x + dtype(offset), np.ones_like(x)).dtype == dtype
     np.testing.assert_allclose(actual, expected, 1e-5)
 
 

@@ -78,7 +78,7 @@ def test_flat_keys_with_sizes_are_the_batch_in_another_form():
 def test_pairs_of_value_zero_are_not_there_whatever_their_index():
     module = nn.SparseLinear(6, 3, True)
     padded = np.concatenate([ONE, [[-1, 0], [99, 0], [np.nan, 0]]])
-    np.testing.assert_array_equal(module.forward(padded), module.forward(ONE))
+    np.testing.assert_array_equal(module.forward(ONE), module.forward(padded))
     assert not module.backward(padded, np.ones(3))[3:].any()
 
 

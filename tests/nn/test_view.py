@@ -20,6 +20,7 @@ SOUND = [
     (nn.Narrow(-1, -3, 2), (3, 4), (3, 2), True),
     (nn.Narrow(1, 1, -2), (3, 4), (3, 2), True),
     (nn.Narrow(1, -3, -1), (3, 4), (3, 3), True),
+    (nn.Narrow(1, -1), (3, 4), (3, 1), True),
     (nn.Select(1, -1), (3, 4, 2), (3, 2), True),
     (nn.Select(0, 2), (3,), (), False),
     (nn.Reshape(2, 6), (3, 4), (2, 6), False),

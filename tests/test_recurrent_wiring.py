@@ -1,0 +1,73 @@
+"""What a Recurrent takes: one array over time for each sequence, states or none, and lengths if it is masked."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from nodegraph import GModule, Recurrent, nn
+from nodegraph.errors import ShapeError
+from nodegraph.models import lstm
+
+from recurrent_cells import normal
+
+
+def over_time(**options):
+    """A cell without states."""
+    x = nn.Identity()()
+    return Recurrent(GModule(x, nn.Tanh()(x)), feedback=[], **options)
+
+
+def two_sequences():
+    x, y, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    return Recurrent(GModule([x, y, h], nn.CAddTable()([x, y, h])), feedback=[(0, 2)])
+
+
+@pytest.mark.parametrize("second", [[normal(4, 2, 3)], np.array(1.0)], ids=["a table", "a number"])
+def test_one_of_several_sequences_that_is_none(second):
+    with pytest.raises(ShapeError, match=r"expected each sequence as one array \(steps, batch, ...\)"):
+        two_sequences().forward([normal(4, 2, 3), second])
+
+
+def test_sequences_of_different_lengths():
+    with pytest.raises(ShapeError, match="sequences of one number of steps, at least 1"):
+        two_sequences().forward([normal(4, 2, 3), normal(3, 2, 3)])
+
+
+def test_a_masked_one_needs_its_mask_also_where_there_are_no_states():
+    x = normal(4, 2, 3)
+    net, lengths = over_time(masked=True), np.array([4, 1])
+    assert net.forward([x, lengths]).shape == net.backward([x, lengths], x)[0].shape == x.shape
+    for input in (x, [x]):
+        with pytest.raises(ShapeError, match=r"at last the lengths \(batch,\) or a mask \(steps, batch\)"):
+            over_time(masked=True).forward(input)
+
+
+def test_a_cell_of_one_input_gives_and_takes_arrays():
+    net, x = over_time(), normal(4, 2, 3)
+    np.testing.assert_allclose(net.backward(x, net.forward(x)), np.tanh(x) / np.cosh(x) ** 2)
+
+
+def test_one_that_is_not_masked_takes_no_mask():
+    with pytest.raises(ShapeError, match=r"expected a sequence \(steps, batch, ...\) for Identity"):
+        over_time().forward([normal(4, 2, 3), np.array([4, 1])])
+
+
+def test_without_a_mask_outputs_need_no_batch():
+    x = nn.Identity()()
+    net = Recurrent(GModule(x, nn.Sum(0)(x)), feedback=[])
+    assert net.output_shape((4, 2, 3)) == net.forward(normal(4, 2, 3)).shape == (4, 3)
+
+
+def test_a_copy_takes_nothing_along_from_the_runs_before_it():
+    net = Recurrent(lstm.create(3, 2))
+    before = len(pickle.dumps(net))
+    net.backward(None, net.forward(normal(4, 2, 3)))
+    assert net.tape.programs and len(pickle.dumps(net)) == before
+
+
+def test_a_state_that_comes_back_in_another_shape_has_no_output_shape():
+    x, h = nn.Identity()(), nn.Identity()()
+    net = Recurrent(GModule([x, h], nn.JoinTable(1)([x, h])))
+    with pytest.raises(ShapeError, match=r"expected states of the shapes \[\(2, 7\)\] that come back"):
+        net.output_shape([(4, 2, 3), (2, 4)])
