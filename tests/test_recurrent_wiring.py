@@ -66,8 +66,12 @@ def test_a_copy_takes_nothing_along_from_the_runs_before_it():
     assert net.tape.programs and len(pickle.dumps(net)) == before
 
 
-def test_a_state_that_comes_back_in_another_shape_has_no_output_shape():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_state_that_comes_back_in_another_shape_is_refused(compiled):
     x, h = nn.Identity()(), nn.Identity()()
-    net = Recurrent(GModule([x, h], nn.JoinTable(1)([x, h])))
-    with pytest.raises(ShapeError, match=r"expected states of the shapes \[\(2, 7\)\] that come back"):
-        net.output_shape([(4, 2, 3), (2, 4)])
+    net = Recurrent(GModule([x, h], nn.JoinTable(1)([x, h])), compiled=compiled)
+    words = r"expected states of the shapes \[\(2, 7\)\] that come back"
+    with pytest.raises(ShapeError, match=words):
+        net.output_shape([(1, 2, 3), (2, 4)])
+    with pytest.raises(ShapeError, match=words):
+        net.forward([normal(1, 2, 3), normal(2, 4)])

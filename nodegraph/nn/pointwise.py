@@ -51,11 +51,10 @@ class Pointwise(Module):
 
     def update_output(self, input: Any) -> np.ndarray:
         xs = self._operands(input)
-        y = np.asarray(self.formula(*xs))
-        x = xs[0]
-        if not y.shape and x.shape:  # The formula is a constant.
+        y, x = self.formula(*xs), xs[0]
+        if isinstance(y, numbers.Real) and x.shape:  # The formula is a constant.
             return np.full(x.shape, y, x.dtype if x.dtype.kind == "f" else float)
-        return y
+        return np.asarray(y)
 
     def update_grad_input(self, input: Any, grad_output: np.ndarray) -> Any:
         xs, grad_output = self._operands(input), np.asarray(grad_output)
