@@ -110,7 +110,8 @@ class Scene:
 
     def tag_shared_weights(self) -> None:
         """Give boxes that hold the same parameters the same letter, and count each parameter where it comes first."""
-        held = nx.Graph((box, key) for box in self.boxes for key in box.parameters)
+        held = nx.Graph()
+        held.add_edges_from((box, key) for box in self.boxes for key in box.parameters)
         number = 0
         counted: set[tuple[Any, ...]] = set()
         for box in self.boxes:
