@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.symbols import Symbol
 
@@ -90,8 +89,7 @@ class Code:
         return self.add("multiply", gradient, derivative)
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A place in the list of operations; it equals no number."""
 
     number: int

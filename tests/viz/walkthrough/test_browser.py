@@ -492,4 +492,4 @@ def test_in_a_notebook(opened, chromium, cell, input, tmp_path):
 def test_play_goes_on_by_itself(opened, cell, input):
     page = opened(walkthrough(cell, input))
     page.locator("#play").click()
-    page.wait_for_function("(name) => document.querySelector('#panel h2').textContent === name", arg=cell.nodes[2].name)
+    page.locator("#panel h2", has_text=cell.nodes[2].name).wait_for()
