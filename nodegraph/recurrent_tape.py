@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -158,7 +157,7 @@ class RecurrentTape:
 
     def merges(self, module: Module, shape: Any) -> bool:
         """Whether the steps, each of this shape, may go into one call of the module with all their rows."""
-        shapes = list(_shapes(shape))
+        shapes = list(table.shapes(shape))
         if not shapes or any(not s or s[0] != shapes[0][0] for s in shapes):
             return False
         try:
@@ -168,7 +167,7 @@ class RecurrentTape:
         except (NodegraphError, NotImplementedError):
             return False
         rows = shapes[0][0]
-        return all == _times_rows(one, self.steps) and {s[:1] for s in _shapes(one)} == {(rows,)}
+        return all == _times_rows(one, self.steps) and {s[:1] for s in table.shapes(one)} == {(rows,)}
 
     def _call(self, place: int, value: Any, t: int | None) -> Call:
         """Run a node at step t, or once for all; every later step has the shapes of the second."""
@@ -316,15 +315,6 @@ class RecurrentTape:
 def _owned(array: np.ndarray) -> np.ndarray:
     """The array, copied if it is a view, for it may be one of an array that a program will write into."""
     return array if array.base is None else array.copy()
-
-
-def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:
-    """The shapes of the arrays in a table's shape, one after the other."""
-    if isinstance(shape, list):
-        for part in shape:
-            yield from _shapes(part)
-    else:
-        yield shape
 
 
 def _times_rows(shape: Any, steps: int) -> Any:

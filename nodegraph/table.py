@@ -98,6 +98,19 @@ def shape(value: Any) -> Any:
     return np.shape(value)
 
 
+def shapes(shape: Any) -> Iterator[tuple[int, ...]]:
+    """The shapes of the arrays of a table, from left to right, from the table's shape.
+
+    >>> list(shapes([(2, 3), [(4,)]]))
+    [(2, 3), (4,)]
+    """
+    if isinstance(shape, list):
+        for part in shape:
+            yield from shapes(part)
+    else:
+        yield shape
+
+
 def zeros_like(value: Any) -> Any:
     """Zeros for each leaf, in C order; float64 for leaves that are not floating point."""
     if is_table(value):

@@ -1,6 +1,14 @@
-"""Small graphs that several tests run."""
+"""Small graphs that several tests run, and nodes to wire them from."""
 
 from nodegraph import GModule, annotate_nodes, nn
+
+
+def tanh(node):
+    return nn.Tanh()(node)
+
+
+def add(*nodes):
+    return nn.CAddTable()(list(nodes))
 
 
 def mlp():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -57,14 +56,14 @@ class MaskZero(Decorator):
 
     def _batch(self, shape: Any) -> tuple[int, ...]:
         """The batch axis of an input of this shape; none for a single sample."""
-        x = next(_shapes(shape), ())
+        x = next(table.shapes(shape), ())
         if len(x) not in (self.n_input_dim, self.n_input_dim + 1):
             raise ShapeError(f"expected an array of {self.n_input_dim} axes, or of one more for a batch")
         return x[: len(x) - self.n_input_dim]
 
     def _check(self, batch: tuple[int, ...], made: Any) -> None:
         """ShapeError for an output that does not list the samples."""
-        if any(y[: len(batch)] != batch for y in _shapes(made)):
+        if any(y[: len(batch)] != batch for y in table.shapes(made)):
             given = table.describe_shape(made)
             raise ShapeError(
                 f"expected an output whose first axis lists the {batch[0]} samples, the module's is {given}"
@@ -77,12 +76,3 @@ class MaskZero(Decorator):
 
     def rowwise(self, shape: Any) -> bool:
         return len(self._batch(shape)) > 0 and super().rowwise(shape)
-
-
-def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:
-    """The shapes of the arrays of a table, from left to right."""
-    if isinstance(shape, list):
-        for part in shape:
-            yield from _shapes(part)
-    else:
-        yield shape

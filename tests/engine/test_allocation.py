@@ -7,18 +7,11 @@ from nodegraph import GModule, Recurrent, nn
 from nodegraph.nn.module import Module
 
 from agreement import assert_close, loops, run
+from small_graphs import add, tanh
 from small_plans import program
 
 pytestmark = pytest.mark.usefixtures("numpy_kernels")
 rng = np.random.default_rng(0)
-
-
-def tanh(node):
-    return nn.Tanh()(node)
-
-
-def add(*nodes):
-    return nn.CAddTable()(list(nodes))
 
 
 def of_one(wire):

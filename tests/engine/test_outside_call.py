@@ -7,6 +7,7 @@ from nodegraph import GModule, Recurrent, nn
 from nodegraph.errors import ModuleError, NodegraphError, ShapeError
 
 from agreement import assert_agrees, loops
+from small_graphs import add, tanh
 
 pytestmark = pytest.mark.usefixtures("numpy_kernels")
 rng = np.random.default_rng(0)
@@ -85,14 +86,6 @@ class TurnedRound(nn.Module):
 def cell(wire):
     x, h = nn.Identity()(), nn.Identity()()
     return GModule([x, h], wire(x, h))
-
-
-def add(*nodes):
-    return nn.CAddTable()(list(nodes))
-
-
-def tanh(node):
-    return nn.Tanh()(node)
 
 
 def narrow(node, first, length):

@@ -9,6 +9,7 @@ from nodegraph import GModule, Recurrent, nn
 from nodegraph.nn.view import ViewModule
 
 from agreement import assert_agrees, assert_close, called, loops, run
+from small_graphs import add, tanh
 
 rng = np.random.default_rng(0)
 STEPS, BATCH, SIZE = 4, 3, 4
@@ -16,14 +17,6 @@ STEPS, BATCH, SIZE = 4, 3, 4
 
 def normal(*shape):
     return rng.standard_normal(shape)
-
-
-def tanh(node):
-    return nn.Tanh()(node)
-
-
-def add(*nodes):
-    return nn.CAddTable()(list(nodes))
 
 
 def linear(node, inputs=SIZE, outputs=SIZE, bias=True):

@@ -121,11 +121,11 @@ class Unfolding:
     @staticmethod
     def _merges(module: Module, shape: Any) -> bool:
         """Whether the steps, each of this shape, may go into one call of the module with all their rows."""
-        shapes = list(_shapes(shape))
+        shapes = list(table.shapes(shape))
         if not shapes or any(not s or s[0] != shapes[0][0] for s in shapes):
             return False
         try:
-            outputs = list(_shapes(type(module).output_shape(module, shape)))
+            outputs = list(table.shapes(type(module).output_shape(module, shape)))
             return module.rowwise(shape) and all(s and int(s[0]) == int(shapes[0][0]) for s in outputs)
         except (NodegraphError, NotImplementedError):
             return False
@@ -197,11 +197,3 @@ class Unfolding:
 
 def _of_a_step(shape: Any) -> Any:
     return [_of_a_step(part) for part in shape] if isinstance(shape, list) else shape[1:]
-
-
-def _shapes(shape: Any) -> Any:
-    if isinstance(shape, list):
-        for part in shape:
-            yield from _shapes(part)
-    else:
-        yield shape

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from nodegraph import nn
 from nodegraph.errors import ExportError
 
 from module_examples import numbers
-from onnx_judge import assert_same, open_axes
+from onnx_judge import Own, assert_same, open_axes
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -16,21 +15,6 @@ from nodegraph.export.onnx import onnx_model  # noqa: E402
 
 WEIGHT = numbers(4, 4)
 CHOSEN = np.array([[0, 1], [3, 2]])
-
-
-class Own(nn.Module):
-    """A module that is a function of an array (batch, 4)."""
-
-    parameter_names = ()
-
-    def __init__(self, function):
-        self.function = function
-
-    def update_output(self, input):
-        return self.function(input)
-
-    def output_shape(self, shape):
-        return np.shape(self.function(np.ones([int(n) for n in shape])))
 
 
 def places(x):

@@ -8,27 +8,12 @@ import pytest
 from nodegraph import nn
 
 from module_examples import numbers
-from onnx_judge import assert_same, kinds
+from onnx_judge import Own, assert_same, kinds
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from nodegraph.export.onnx import onnx_model  # noqa: E402
-
-
-class Own(nn.Module):
-    """A module that is a function of an array (batch, 4)."""
-
-    parameter_names = ()
-
-    def __init__(self, function):
-        self.function = function
-
-    def update_output(self, input):
-        return self.function(input)
-
-    def output_shape(self, shape):
-        return np.shape(self.function(np.ones(shape)))
 
 
 def planes(x):
