@@ -154,7 +154,7 @@ class Recurrent(Module):
         shapes = shapes if wiring.n_outputs > 1 else [shapes]
         xs, states = wiring.parts(at_a_step)
         final = [shapes[i] for i in wiring.fed_from]
-        _check_same(states, final)
+        _check_states(states, final)
         sequences = [_over(steps, shapes[i]) for i in wiring.sequences]
         if self.masked:
             check_batch(sequences, steps, xs[0][0])
@@ -187,7 +187,7 @@ class Recurrent(Module):
             sequences, final = tape.forward([held(mask, x) for x in xs] + masks_like(mask, states), states)
             check_batch(table.shape(sequences), *mask.shape)
             sequences = table.map(lambda y: selected(mask, y), sequences)
-        _check_same(table.shape(states), table.shape(final))
+        _check_states(table.shape(states), table.shape(final))
         if self.stateful:
             self.kept_states = table.map(np.array, final)
         self.output = self.wiring.as_output(self._turned(sequences), final)
@@ -261,7 +261,7 @@ class Recurrent(Module):
         return "Recurrent(" + repr(self.cell).replace("\n", "\n  ") + "".join(options) + ")"
 
 
-def _check_same(states: Any, final: Any) -> None:
+def _check_states(states: Any, final: Any) -> None:
     """ShapeError unless the initial states have the shapes of those that come back."""
     if final != states:
         raise ShapeError(f"expected states of the shapes {table.describe_shape(final)} that come back")
