@@ -22,6 +22,9 @@ The choice follows from the shapes alone, so that the same run gives the same bi
 MOST_STEPS = 40
 """A program of more steps is not compiled by numba, for its functions would take long to compile."""
 
+LARGE = 2**19
+"""A single row is multiplied by a weight of so many elements by BLAS, whose threads share out the columns."""
+
 PER_OPERATION = 8
 """So many multiplications of a product take about as long as one operation of a pass at one element."""
 
@@ -105,10 +108,14 @@ def machine_for(program: Any) -> Machine:
 
 
 def worth_numba(steps: list[Step | CallStep], times: int) -> bool:
-    """Whether numba is there, and there is enough to do for it, in not too many steps."""
-    if len(steps) > MOST_STEPS:
+    """Whether numba is there, and there is enough to do for it, in not too many steps, and BLAS is not quicker."""
+    if len(steps) > MOST_STEPS or any(_is_large_row(step, times) for step in steps):
         return False
     return work(steps, times) >= WORTH_COMPILING and importlib.util.find_spec("numba") is not None
+
+
+def _is_large_row(step: Step | CallStep, times: int) -> bool:
+    return isinstance(step, Multiply) and step.rows * times == 1 and step.inner * step.columns >= LARGE
 
 
 def work(steps: list[Step | CallStep], times: int) -> int:

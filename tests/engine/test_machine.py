@@ -7,7 +7,7 @@ import pytest
 
 from nodegraph import GModule, Recurrent, nn
 from nodegraph.engine import machine
-from nodegraph.engine.machine import MOST_STEPS, WORTH_COMPILING, Machine, work, worth_numba
+from nodegraph.engine.machine import LARGE, MOST_STEPS, WORTH_COMPILING, Machine, work, worth_numba
 from nodegraph.engine.numpy_machine import NumpyMachine
 from nodegraph.engine.steps import LookUp, Multiply, Pass, SoftMaxRows
 
@@ -42,6 +42,14 @@ def test_numba_is_for_much_work_in_few_steps():
     assert worth_numba([exactly], 1) and not worth_numba([product(1, 1, int(WORTH_COMPILING) - 1)], 1)
     assert worth_numba([product(1, 1, int(WORTH_COMPILING) // 10)], 10)
     assert worth_numba([exactly] * MOST_STEPS, 1) and not worth_numba([exactly] * (MOST_STEPS + 1), 1)
+
+
+@numba
+def test_a_single_row_by_a_large_weight_is_for_blas():
+    large = product(1, 512, LARGE // 512)
+    assert not worth_numba([large], 1) and not worth_numba([product(1, 1, 1), large], 1)
+    assert worth_numba([product(1, 512, LARGE // 512 - 1)], 1)
+    assert worth_numba([large], 2) and worth_numba([product(2, 512, LARGE // 512)], 1)
 
 
 def test_without_numba_there_is_numpy(monkeypatch):
