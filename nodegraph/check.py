@@ -10,6 +10,7 @@ from nodegraph import parameters as flat
 from nodegraph import table
 from nodegraph.errors import ArgumentError, GradientError
 from nodegraph.nn.module import Module
+from nodegraph.replay import keep_again, kept_states
 
 
 def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: float = 1e-6, seed: int = 0) -> float:
@@ -30,6 +31,7 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
         raise ArgumentError(f"check_gradients takes a module and an input for it, got {module!r}")
     module = module.clone().double()
     input = table.map(lambda x: np.array(x, float if x.dtype.kind == "f" else x.dtype), table.as_value(input))
+    kept = kept_states([module])
     output = module.forward(input)
     rng = np.random.default_rng(seed)
     weighting = table.map(lambda y: rng.standard_normal(np.shape(y)), output)
@@ -37,6 +39,7 @@ def check_gradients(module: Module, input: Any, step: float = 1e-6, tolerance: f
     grad_input = module.backward(input, weighting)
 
     def loss() -> float:
+        keep_again(kept)
         products = table.map(lambda y, w: (y * w).sum(), module.forward(input), weighting)
         return sum(table.leaves(products))
 

@@ -12,7 +12,7 @@ from nodegraph import table
 from nodegraph.over_time import OverTime
 from nodegraph.random import get_state
 from nodegraph.recurrent_tape import RecurrentTape
-from nodegraph.replay import check_same, replayed
+from nodegraph.replay import KeptStates, check_same, replayed
 
 if TYPE_CHECKING:
     from nodegraph.engine.store import ProgramStore
@@ -39,12 +39,13 @@ class CheckpointedTape:
     def forward(self, xs: list[np.ndarray], states: list[Any]) -> tuple[list[Any], list[Any]]:
         """The sequence outputs and the final states, for the sequence inputs and the initial states."""
         self.xs, self.states, self.given = xs, states, None
-        self._starts: list[tuple[list[Any], Mapping[str, Any]]] = []
+        self._starts: list[tuple[list[Any], Mapping[str, Any], KeptStates]] = []
         found = []
         for first, last in self.pieces:
-            self._starts.append((states, get_state()))
+            start, random = states, get_state()
             tape = RecurrentTape(self.wiring, last - first, self.store, differentiable=False)
             sequences, states = tape.forward(_cut(xs, first, last), states)
+            self._starts.append((start, random, tape.kept))
             found.append(sequences)
         self._returned = [table.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*found)]
         return self._returned, states
@@ -79,9 +80,11 @@ class CheckpointedTape:
             grad_xs, states = tape.backward(_cut(sequences, first, last), states)
             yield tape, grad_xs, states
 
-    def _again(self, first: int, last: int, states: list[Any], random: Mapping[str, Any]) -> RecurrentTape:
+    def _again(
+        self, first: int, last: int, states: list[Any], random: Mapping[str, Any], kept: KeptStates
+    ) -> RecurrentTape:
         tape = RecurrentTape(self.wiring, last - first, self.store)
-        with replayed(self.cell, random):
+        with replayed(self.cell, random, kept):
             sequences, _ = tape.forward(_cut(self.xs, first, last), states)
         check_same(sequences, _cut(self._returned, first, last))
         return tape

@@ -30,6 +30,7 @@ class CompiledRun:
         self._loan = graph.store.lend(graph, places, inputs, {}, returned, 1, differentiable)
         self.made = self._loan is not None
         if self._loan is not None:
+            self._kept = self._loan.kept
             values = self._loan.program.forward(inputs, _as_it_is)
             outputs = [table.map(_owned, values[place]) for place in self._output_places]
             self.output = outputs[0] if len(outputs) == 1 else outputs
@@ -41,7 +42,7 @@ class CompiledRun:
         """
         self.grad_output, self._tape = grad_output, None
         if not self._loan.program.differentiable:
-            with replayed(graph, self.random):
+            with replayed(graph, self.random, self._kept):
                 again = CompiledRun(graph, self.input, True)
             check_same(again.output if again.made else None, self.output)
             self._loan = again._loan
@@ -49,7 +50,7 @@ class CompiledRun:
         gradients: dict[int, Any] = {}
         for place, part in zip(self._output_places, parts):
             gradients[place] = table.add(gradients.get(place), part)
-        given = {place: _as_step(part) for place, part in gradients.items() if part is not None}
+        given = {place: _as_step(part) for place, part in gradients.items()}
         found = self._loan.program.backward(given, _as_it_is)
         inputs = [
             table.fill(table.map(_owned, found["input", place]), value)
@@ -67,7 +68,7 @@ class CompiledRun:
         StateError if that gives something else.
         """
         if self._tape is None:
-            with replayed(graph, self.random):
+            with replayed(graph, self.random, self._kept):
                 tape, input = Tape(graph.nodes), self.input if len(self.input) > 1 else self.input[0]
                 check_same(graph.run(input, tape), self.output)
                 if self.grad_output is not None:

@@ -20,7 +20,7 @@ class CompiledStage:
     """A loop runs step by step, any other stage once for the rows of all steps."""
 
     def __init__(self, stage: Stage, loan: Loan) -> None:
-        self.stage, self._loan, self.program = stage, loan, loan.program
+        self.stage, self._loan, self.program, self.kept = stage, loan, loan.program, loan.kept
 
     @classmethod
     def run(cls, tape: RecurrentTape, stage: Stage) -> CompiledStage | None:

@@ -18,7 +18,7 @@ from nodegraph.nn.module import Call, Module, locate
 from nodegraph.node import Node
 from nodegraph.over_time import GradientSeries, OverTime, Series, merge, separate, step
 from nodegraph.random import get_state
-from nodegraph.replay import check_same, replayed
+from nodegraph.replay import KeptStates, check_same, kept_states, replayed
 from nodegraph.schedule import Stage
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class RecurrentTape:
         """
         run = self._again(RecurrentTape(self.wiring, self.steps))
         if self.given is not None:
-            with replayed(self.cell, self.random):
+            with replayed(self.cell, self.random, self.kept):
                 run.backward(*self.given)
         return run
 
     def _again(self, run: RecurrentTape) -> RecurrentTape:
         """The same run on another tape; StateError if it comes to something else."""
-        with replayed(self.cell, self.random):
+        with replayed(self.cell, self.random, self.kept):
             run.forward(self.xs, self.states)
         for place in self.cell.output_places:
             check_same(run.values[place].stacked, self.values[place].stacked)
@@ -73,11 +73,14 @@ class RecurrentTape:
     def forward(self, xs: list[np.ndarray], states: list[Any]) -> tuple[list[Any], list[Any]]:
         """The sequence outputs and the final states, for the sequence inputs and the initial states."""
         self.xs, self.states, self.given, self.random = xs, states, None, get_state()
+        self.kept: KeptStates = []
         for stage in self._stages():
             program = None if self.store is None else CompiledStage.run(self, stage)
             if program is not None:
                 self.programs[stage] = program
+                self.kept += program.kept
                 continue
+            self.kept += kept_states(self.nodes[place].module for place in stage.places)
             if stage.loop:
                 self._loop(stage)
             else:
@@ -95,7 +98,7 @@ class RecurrentTape:
         if self.store is not None and self.steps == 1:
             program = CompiledStage.run(self, at_once)
             if program is not None:
-                self.programs[at_once], self.stages = program, [at_once]
+                self.programs[at_once], self.stages, self.kept = program, [at_once], program.kept
                 return []
         return self.stages
 
@@ -223,7 +226,7 @@ class RecurrentTape:
                 continue
             if place in self.wiring.sequence_of:
                 x = self.xs[self.wiring.sequence_of[place]]
-                if not table.is_table(x) and x.dtype.kind in "iu":
+                if x.dtype.kind in "iu":
                     found.add(place)
             elif place not in self.wiring.state_of and all(parent in found for parent in self.parents[place]):
                 found.add(place)
@@ -241,29 +244,16 @@ class RecurrentTape:
             self.pass_on(place, separate(whole, self.steps))
         else:
             for t in reversed(range(self.steps)):
-                self._pass_on_at(place, t, self._grad_input(place, calls[t], gradient.at(t), t))
+                self._backward_at(place, t)
 
     def _loop_backward(self, stage: Stage) -> None:
-        inside = set(stage.places)
-        carried: dict[int, Any] = {}
         for t in reversed(range(self.steps)):
-            pending, carried = carried, {}
             for place in reversed(stage.places):
-                gradient = table.add(self.gradients[place].at(t), pending.pop(place, None))
-                grad_input = self._grad_input(place, self.calls[place][t], gradient, t)
-                parents = self.parents[place]
-                if place in self.wiring.state_of:
-                    feeder = self.wiring.feeder[self.wiring.state_of[place]]
-                    if t == 0:
-                        self.grad_states[self.wiring.state_of[place]] = grad_input
-                    else:
-                        carried[feeder] = table.add(carried.get(feeder), grad_input)
-                    continue
-                for parent, part in zip(parents, parts_for(parents, grad_input)):
-                    if parent in inside:
-                        pending[parent] = table.add(pending.get(parent), part)
-                    else:
-                        self.gradients[parent].add_at(t, part)
+                self._backward_at(place, t)
+
+    def _backward_at(self, place: int, t: int) -> None:
+        gradient = self._grad_input(place, self.calls[place][t], self.gradients[place].at(t), t)
+        self._pass_on_at(place, t, gradient)
 
     def _grad_input(self, place: int, call: Call, gradient: Any, t: int | None) -> Any:
         try:

@@ -62,6 +62,14 @@ def test_what_has_changed_since_the_run_cannot_be_looked_into(change):
         assert compiled.tape
 
 
+def test_backward_in_evaluation_is_refused_where_the_graph_can_no_longer_be_compiled():
+    compiled, x = network().compile().evaluate(), numbers(6, 3)
+    compiled.forward(x)
+    compiled.node("linear").module.float()
+    with pytest.raises(StateError, match="the parameters or the input are no longer those of the run"):
+        compiled.backward(x, numbers(6, 4))
+
+
 def test_a_nan_that_comes_up_in_its_backward_is_found():
     x = nn.Identity()()
     compiled = GModule(x, nn.Sqrt()(nn.MulConstant(1.0)(x)).annotate(name="root")).compile()

@@ -21,6 +21,11 @@ def assert_equal(ours, theirs):
         np.testing.assert_array_equal(a, b)
 
 
+def assert_close(ours, theirs):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
 # The batch first
 
 
@@ -101,6 +106,18 @@ def test_gates_that_only_the_input_opens():
 def test_states_take_the_type_of_the_parameters():
     outputs = Recurrent(lstm.create(3, 2)).float().forward(normal(4, 2, 3).astype(np.float32))
     assert {y.dtype for y in outputs} == {np.dtype(np.float32)}
+
+
+def test_states_that_never_meet_the_input_have_the_type_of_the_parameters_too():
+    x, h = nn.Identity()(), nn.Identity()()
+    net = Recurrent(GModule([x, h], [nn.Tanh()(nn.Linear(2, 2)(h)), nn.Square()(x)])).float()
+    assert [output.dtype for output in net.forward(normal(4, 2, 3))] == [np.float64, np.float32]
+
+
+def test_states_beside_whole_numbers_alone_are_real_numbers():
+    x, h = nn.Identity()(), nn.Identity()()
+    outputs = Recurrent(GModule([x, h], nn.CAddTable()([x, h]))).forward(np.ones((3, 2, 4), int))
+    assert [output.dtype for output in outputs] == [float, float] and outputs[1].tolist() == [[3] * 4] * 2
 
 
 def test_several_sequences_and_no_states():
@@ -190,6 +207,12 @@ def test_kept_states_are_nobody_elses_and_given_ones_go_before_them():
     np.testing.assert_array_equal(net.forward(x)[1], kept)
 
 
+def test_nothing_is_kept_unless_it_is_asked_for():
+    net = Recurrent(elman())
+    net.forward(normal(3, 2, 3))
+    assert net.kept_states is None
+
+
 def test_kept_states_follow_copies_and_types_and_not_another_batch():
     net, x = Recurrent(elman(), stateful=True), normal(3, 2, 3)
     net.forward(x)
@@ -211,6 +234,9 @@ def test_kept_states_tell_their_shapes_where_the_cell_does_not():
     for refused in (lambda: net.output_shape((5, 6, 3)), lambda: net.forward(normal(5, 6, 3))):
         with pytest.raises(ShapeError, match="does not tell the shape"):
             refused()
+    net.stateful = False
+    with pytest.raises(ShapeError, match="does not tell the shape"):
+        net.output_shape(input.shape)
 
 
 @pytest.mark.parametrize("option", ["batch_first", "masked", "stateful", "checkpointed"])
@@ -218,3 +244,67 @@ def test_options_are_true_or_false(option):
     with pytest.raises(ArgumentError, match=f"{option} must be True or False"):
         Recurrent(elman(), **{option: 2})
     assert repr(Recurrent(elman(), **{option: True})).endswith(f"), {option}=True)")
+
+
+# States inside other modules
+
+
+def kept_in_a_graph():
+    """A stateful Recurrent among other modules, in training or evaluation."""
+    net, x = Recurrent(elman(), stateful=True), nn.Identity()()
+    ys, h = net(nn.Tanh()(x)).split(2)
+    return net, GModule(x, [nn.Tanh()(ys), h])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_compiled_graph_goes_back_and_is_looked_at_from_the_states_of_its_run(training):
+    (net, graph), input = kept_in_a_graph(), normal(4, 2, 3)
+    twin = graph.clone().compile()
+    (its,) = twin.find_modules(Recurrent)
+    for each in graph, twin:
+        each.apply(lambda module: setattr(module, "train", training))
+        each.zero_grad_parameters()
+        each.forward(input)
+    for _ in range(2):
+        expected, output = graph.forward(input), twin.forward(input)
+        assert_close(output, expected)
+        assert_close([twin.backward(input, output)], [graph.backward(input, expected)])
+        assert_close(its.kept_states, net.kept_states)
+        assert_close([call.output for _, call in twin.tape][-1:], [call.output for _, call in graph.tape][-1:])
+        assert_close(its.kept_states, net.kept_states)
+    assert_close(twin.parameters()[1], graph.parameters()[1])
+
+
+@pytest.mark.parametrize("options", [{"compiled": True}, {"checkpointed": True}])
+def test_a_cell_with_states_of_its_own_goes_back_from_those_of_its_run(options):
+    x, h = nn.Identity()(), nn.Identity()()
+    ys, inner_end = Recurrent(elman(), stateful=True)(x).split(2)
+    cell, input = GModule([x, h], nn.Tanh()(nn.CAddTable()([nn.Last()(ys), inner_end, h]))), [normal(5, 3, 2, 3)]
+    found = []
+    for net in Recurrent(cell, compiled=False), Recurrent(cell.clone(), **options):
+        net.zero_grad_parameters()
+        for _ in range(2):
+            output = net.forward([*input, np.zeros((2, 4))])
+            gradients = net.backward(None, [np.ones((5, 2, 4)), None])
+            assert net.tape[h if net.cell is cell else net.cell.inputs[1]].output.shape == (5, 2, 4)
+        found.append([*output, *gradients, *net.parameters()[1]])
+    assert_close(*found)
+
+
+def test_states_in_tables_become_single_precision_with_the_rest():
+    x, states = nn.Identity()(), nn.Identity()()
+    a, b = states.split(2)
+    net = Recurrent(
+        GModule([x, states], nest([nn.Tanh()(nn.CAddTable()([x, a])), nn.CAddTable()([x, b])])), stateful=True
+    )
+    net.forward([normal(3, 2, 4), [np.zeros((2, 4)), np.zeros((2, 4))]])
+    output = net.float().forward(normal(3, 2, 4).astype(np.float32))
+    assert {leaf.dtype for part in output for leaf in part} == {np.dtype(np.float32)}
+
+
+def test_the_gradients_of_a_stateful_network_are_those_from_the_states_that_it_has():
+    net = Recurrent(elman(), stateful=True)
+    net.forward(normal(4, 2, 3))
+    before = net.kept_states
+    assert check_gradients(net, normal(4, 2, 3)) < 1e-6
+    assert net.kept_states is before

@@ -12,7 +12,7 @@ from nodegraph.replay import check_same, replayed
 def test_the_same_random_numbers_come_once_more_and_then_those_that_would_have_come():
     module, start = nn.Dropout(0.5), get_state()
     first, then = generator().random(4), get_state()
-    with replayed(module, start):
+    with replayed(module, start, []):
         np.testing.assert_array_equal(generator().random(4), first)
     assert get_state() == then
 
@@ -21,7 +21,7 @@ def test_running_averages_stay_as_they_were_also_after_an_error():
     module = nn.BatchNormalization(3)
     module.forward(np.random.default_rng(0).standard_normal((5, 3)))
     before, then = module.running_mean.copy(), get_state()
-    with pytest.raises(KeyError), replayed(module, get_state()):
+    with pytest.raises(KeyError), replayed(module, get_state(), []):
         seed(3)
         module.forward(np.ones((5, 3)))
         assert (module.running_mean != before).any()

@@ -63,8 +63,8 @@ class Base:
     """Whether it is stored as a whole, for somebody else than the kernel that computes it."""
     place: Access | None = None
     """Where it is stored if that is in another base."""
-    rows: int = 1
-    columns: int = 1
+    rows: int = field(init=False)
+    columns: int = field(init=False)
 
 
 class Bases(list[Base]):
@@ -127,10 +127,7 @@ class Bases(list[Base]):
             raise Unfit(base.path)
         found = []
         for operand in base.operands:
-            grid = operand.reshape(base.rows, base.columns)
-            if not self.hold(grid):
-                raise Unfit(base.path)
-            run = grid[:, access.offset : access.offset + columns]
+            run = operand.reshape(base.rows, base.columns)[:, access.offset : access.offset + columns]
             found.append(self.access(run, rows, columns, base.path))
         return found
 

@@ -48,7 +48,7 @@ class Code:
     def record(self, value: Any) -> Any:
         """The place of a recorded expression, whose innermost symbols carry places."""
         if isinstance(value, Symbol):
-            if isinstance(value.function, Place) or not value.arguments:
+            if not value.arguments:
                 return value.function
             inner = argument_of_sigmoid(value)
             if inner is not None:
@@ -80,9 +80,9 @@ class Code:
 
         A number 0 stands for a gradient that there is not, which comes to 0 whatever it meets, be it NaN.
         """
-        if _is(gradient, 0):
+        if gradient == 0:
             return 0.0
-        if _is(derivative, 0):
+        if derivative == 0:
             return self.add("where", self.add("equal", gradient, gradient), 0.0, 0.0)  # Zeros, which are there.
         if self.is_condition(derivative):
             return self.add("where", derivative, gradient, 0.0)
@@ -102,19 +102,15 @@ def _simplified(function: str, arguments: tuple[Any, ...]) -> Any:
     """What the operation comes to where it does nothing, such as a multiplication by 1; else None."""
     if function == "multiply":
         a, b = arguments
-        if _is(a, 1):
+        if a == 1:
             return b
-        if _is(b, 1):
+        if b == 1:
             return a
-    if function in ("add", "subtract") and _is(arguments[1], 0):
+    if function in ("add", "subtract") and arguments[1] == 0:
         return arguments[0]
-    if function == "add" and _is(arguments[0], 0):
+    if function == "add" and arguments[0] == 0:
         return arguments[1]
     return None
-
-
-def _is(argument: Any, number: float) -> bool:
-    return not isinstance(argument, Place) and argument == number
 
 
 def argument_of_sigmoid(value: Symbol) -> Any:
@@ -128,6 +124,6 @@ def argument_of_sigmoid(value: Symbol) -> Any:
     if isinstance(one, Symbol) or one != 1 or power.function != "exp":
         return None
     (exponent,) = power.arguments
-    if isinstance(exponent, Symbol) and exponent.function == "negative":
+    if exponent.function == "negative":
         return exponent.arguments[0]
     return None

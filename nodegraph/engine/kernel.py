@@ -100,7 +100,7 @@ class KernelCode:
         for access, slot in self._into:
             kind = self.plan.bases[access.base].kind
             into = self.backward.sums if kind == "parameter" else self.backward.stores
-            into.append((slot, access.offset, access.stride, gradients.get(access, 0.0)))
+            into.append((slot, access.offset, access.stride, gradients[access]))
         for access, place in self._saved.items():
             self.forward.store(("saved", self.number, access), 0, columns, place)
 

@@ -78,7 +78,7 @@ class NumbaMachine(Machine):
     def bound(self, segment: _Segment, rings: dict[Slot, Ring]) -> Callable[[Sequence[int]], None]:
         arguments = [*segment.over(rings), *segment.weights(self.threads)]
         function, count = segment.function, self.threads
-        shares = [self.rows * i // count for i in range(count)] + [self.rows if count > 1 else ALL]
+        shares = [self.rows * i // count for i in range(count)] + [ALL]
 
         def run(times: Sequence[int]) -> None:
             first, last = times[0], times[-1]

@@ -173,7 +173,7 @@ class _Pass:
         operations, free = kernel.code.operations, {}
         last = {a: i for i, (_, arguments) in enumerate(operations) for a in arguments if type(a) is Place}
         last |= {value: len(operations) for *_, value in [*kernel.stores, *kernel.sums] if type(value) is Place}
-        stored = {value: first + k for k, (*_, value) in reversed(list(enumerate(kernel.stores)))}
+        stored = {value: first + k for k, (*_, value) in enumerate(kernel.stores)}
         found: list[Any] = []
         for i, (function, arguments) in enumerate(operations):
             kind = np.dtype(bool) if kernel.code.is_condition(Place(i)) else dtype

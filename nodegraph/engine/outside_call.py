@@ -64,10 +64,13 @@ class CallStep:
             rings = [program.rings.get(("base", base)) for base in self.step.bases]
             for ring, leaf in zip(rings, table.leaves(call.output)):
                 if ring is not None:
-                    np.copyto(ring.at(t), leaf.reshape(-1), casting="same_kind")
+                    np.copyto(ring.at(t), leaf.reshape(-1))
         except Exception as error:
             raise program.located(self._named(error, input), t)
-        if program.differentiable or None in rings:
+        if program.differentiable:
+            self.calls.append(call)
+        elif None in rings:
+            call.output = table.map(np.copy, call.output)  # Perhaps a view of the input, which the next step replaces.
             self.calls.append(call)
 
     def output(self, base: int, t: int) -> np.ndarray:
@@ -80,19 +83,14 @@ class CallStep:
             array = program.rings["base", base].at(t)
         else:
             array = np.ascontiguousarray(program.giver[base].output(base, t))
-            if self.plan.bases.whole(elements) is not None:
-                return array.reshape(elements.shape)
         return part_of(array, elements.shape, offset, strides)
 
     def stacked(self, elements: np.ndarray) -> np.ndarray:
         """A part of what the module gave at all time steps."""
         base, offset, strides = self.plan.bases.part(elements)
-        outputs = [self.output(base, t) for t in range(self.steps)]
-        if self.plan.bases.whole(elements) is None:
-            outputs = [part_of(np.ascontiguousarray(o), elements.shape, offset, strides) for o in outputs]
-        if self.steps == 1:
-            return outputs[0].reshape(1, *elements.shape)
-        return stack([output.reshape(elements.shape) for output in outputs])
+        outputs = [np.ascontiguousarray(self.output(base, t)) for t in range(self.steps)]
+        parts = [part_of(output, elements.shape, offset, strides) for output in outputs]
+        return parts[0][None] if self.steps == 1 else stack(parts)
 
     def backward(self, program: Any, t: int) -> None:
         if not self.differentiable:

@@ -150,7 +150,7 @@ class Plan(Values):
                 made_at[index] = max(made_at[part] for part in base.read)
             elif base.kind == "pointwise" and base.kept:
                 leaves = list(self.leaves(index))
-                earliest = max([made_at.get(leaf, -1) for leaf, _ in leaves], default=-1)
+                earliest = max(made_at.get(leaf, 0) for leaf, _ in leaves)
                 parts = {leaf for leaf, whole in leaves if not whole or self.bases[leaf].kind == "joined"}
                 at = self._kernel_for(base, earliest, parts, made_at)
                 self.steps[at].roots.append(index)
@@ -158,7 +158,7 @@ class Plan(Values):
 
     def _kernel_for(self, base: Base, earliest: int, parts: set[int], made_at: dict[int, int]) -> int:
         """The place of a kernel over the base's rows and columns that runs after all it reads; a new one if need be."""
-        for at in range(max(earliest, 0), len(self.steps)):
+        for at in range(earliest, len(self.steps)):
             step = self.steps[at]
             fits = isinstance(step, Kernel) and (step.rows, step.columns) == (base.rows, base.columns)
             fits = fits and len(step.roots) < MOST_ROOTS

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,17 @@ ROWS_SUMMED = 256
 """So many rows of gradient and input go into the gradient of a weight together."""
 
 
-def _kept(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+def _kept(function: Callable[..., Any], *arguments: Any, **compiled: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled for arguments of these types, and kept on disk where there is a place to write to.
 
     What is found on disk counts only if it is for these types: numba's files may name one thing and hold another where
     several processes have written them at once.
+
+    `compiled` are functions of numba's that it calls by these names. They become globals of its own: in a closure numba
+    takes them for other functions in every process, and so never finds on disk what calls them.
     """
+    if compiled:
+        function = FunctionType(function.__code__, {**function.__globals__, **compiled}, closure=function.__closure__)
     with compiling.measured():
         try:
             kept = njit(nogil=True, cache=True)(function)
@@ -235,7 +241,7 @@ def look_up(r0, r1, indices, panels, c, c_offset, c_stride, columns):  # type: i
         index, start = indices[r], c_offset + r * c_stride
         for panel in range(panels.shape[0]):
             width = min(count, columns - panel * count)
-            row, last, into = panels[panel, index], panels[panel, bias], c[start + panel * count :][:width]
+            row, last, into = panels[panel, index], panels[panel, bias], c[start + panel * count :]
             for j in range(width):
                 into[j] = row[j] + last[j]
 
@@ -301,15 +307,9 @@ def product_of_few(dtype: Any) -> Callable[..., Any]:
 
 
 @cache
-def outer_product(dtype: Any) -> Callable[..., Any]:
-    """The function `add(gradient, input, scale, weight, bias, first, last)` for a dtype: a Linear's gradients.
-
-    To rows `first` to `last` of `weight` it adds scale x gradient' input, to those of `bias`, which may be empty, scale
-    times the sum of the gradient's rows. All rows at once would not fit into the cache, so it takes some hundred at a
-    time, and lays out both in panels.
-    """
-    dtype = np.dtype(dtype)
-    size, count, tiles, one = dtype.itemsize, lanes(dtype), _tiles(dtype), dtype.type(1)
+def _gather(dtype: np.dtype) -> Callable[..., Any]:
+    """The function that lays out `width` columns of some rows of a matrix in a panel, times a number."""
+    count = lanes(dtype)
 
     @njit(nogil=True, inline="never")
     def gather(matrix, start, rows, column, width, scale, panel):  # type: ignore[no-untyped-def]
@@ -322,6 +322,25 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
             for r in range(rows):
                 for j in range(width):
                     panel[r, j] = matrix[start + r, column + j] * scale
+
+    return gather
+
+
+tiles: Any = None
+gather: Any = None
+"""In machine code, what `_tiles` and `_gather` give for its dtype."""
+
+
+@cache
+def outer_product(dtype: Any) -> Callable[..., Any]:
+    """The function `add(gradient, input, scale, weight, bias, first, last)` for a dtype: a Linear's gradients.
+
+    To rows `first` to `last` of `weight` it adds scale x gradient' input, to those of `bias`, which may be empty, scale
+    times the sum of the gradient's rows. All rows at once would not fit into the cache, so it takes some hundred at a
+    time, and lays out both in panels.
+    """
+    dtype = np.dtype(dtype)
+    size, count, one = dtype.itemsize, lanes(dtype), dtype.type(1)
 
     def add(gradient, input, scale, weight, bias, first, last):  # type: ignore[no-untyped-def]
         rows, inner = input.shape
@@ -358,4 +377,5 @@ def outer_product(dtype: Any) -> Callable[..., Any]:
 
     number = from_dtype(dtype)
     matrix, row = number[:, ::1], number[::1]
-    return _kept(add, matrix, matrix, number, matrix, row, types.intp, types.intp)
+    arguments = matrix, matrix, number, matrix, row, types.intp, types.intp
+    return _kept(add, *arguments, tiles=_tiles(dtype), gather=_gather(dtype))

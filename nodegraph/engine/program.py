@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, product
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +18,7 @@ from nodegraph.engine.plan import Plan, Product
 from nodegraph.engine.step_lists import StepLists
 from nodegraph.engine.steps import Ring, Slot
 from nodegraph.engine.values import ModuleCall
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import NodegraphError, ShapeError
 
 COPIED = 1 << 14
 """What comes from outside, up to so many bytes, is copied into a ring of the program's own, whose views are kept."""
@@ -95,19 +95,18 @@ class Program(StepLists):
                 array = array.copy()  # To numba a read-only array is of another type.
             if ring is None or not _same_place(ring.array, array):
                 ring = self.rings[slot] = Ring(array)
-        elif ring is None or ring.array.shape != array.shape or ring.array.dtype != array.dtype:
-            ring = self.rings[slot] = Ring(np.array(array, order="C"))
+        elif ring is None or ring.array.shape != array.shape:
+            ring = self.rings[slot] = Ring(array.copy())
         else:
             ring.array[...] = array
         return ring
 
     def _draw_noise(self) -> None:
-        for t in range(self.steps if self.noise_bases else 0):
-            for index in self.noise_bases:
-                base = self.plan.bases[index]
-                like = np.broadcast_to(np.zeros((), self.plan.dtype), base.shape)
-                base.module.saved = noise = base.module.factor(like)  # In `saved` one finds what was drawn last.
-                self.rings["base", index].array[t] = noise.reshape(-1)
+        for t, index in product(range(self.steps), self.noise_bases):
+            base = self.plan.bases[index]
+            like = np.broadcast_to(np.zeros((), self.plan.dtype), base.shape)
+            base.module.saved = noise = base.module.factor(like)  # In `saved` one finds what was drawn last.
+            self.rings["base", index].array[t] = noise.reshape(-1)
 
     def _returned(self, elements: np.ndarray) -> np.ndarray:
         """Part of a base over all steps, in a view of its ring where that can be."""
@@ -176,7 +175,10 @@ class Program(StepLists):
                 owner, offset, strides = self.plan.bases.part(elements)
                 if owner != base or part is None:
                     continue
-                part = np.asarray(part, dtype=self.plan.dtype)
+                part, shape = np.asarray(part, dtype=self.plan.dtype), (self.steps, *elements.shape)
+                if part.shape != shape:  # What does not fit would be written outside of the array.
+                    expected, got = (found[1:] if self.steps == 1 else found for found in (shape, part.shape))
+                    raise ShapeError(f"expected a gradient of the output's shape, {expected}, got {got}")
                 if total is None and self.plan.bases.whole(elements) is not None:
                     total = np.ascontiguousarray(part).reshape(self.steps, size)
                     owned = False
@@ -187,7 +189,7 @@ class Program(StepLists):
                 item = total.itemsize
                 target = np.lib.stride_tricks.as_strided(
                     total.reshape(-1)[offset:],
-                    part.shape,
+                    shape,
                     (total.strides[0], *(stride * item for stride in strides)),
                 )
                 target += part
@@ -202,17 +204,13 @@ class Program(StepLists):
         return self.plan.bases[base].kind in ("product", "source")
 
     def _given_back(self, index: int, base: Any) -> np.ndarray | None:
-        total = None
+        is_state, total = index in self.states, None
         for slot in self.sources[index]:
-            if index in self.states:
-                total = table.add(total, self.rings[slot].array[0])
-            else:
-                total = table.add(total, self.rings[slot].array)
+            array = self.rings[slot].array
+            total = table.add(total, array[0] if is_state else array)
         if total is None:
             return None
-        shape = base.shape if index in self.states else (self.steps, *base.shape)
-        owned = len(self.sources[index]) > 1
-        return total.reshape(shape) if owned or index not in self.states else total.reshape(shape).copy()
+        return total.reshape(base.shape).copy() if is_state else total.reshape(self.steps, *base.shape)
 
     def accumulate(self, scale: float) -> None:
         """Add to the parameters' gradients, those of a weight by one product over the rows of all steps."""

@@ -17,6 +17,7 @@ from nodegraph.engine.program import Program
 from nodegraph.engine.settings import Settings
 from nodegraph.errors import NodegraphError
 from nodegraph.nn.module import Module
+from nodegraph.replay import KeptStates, kept_states
 
 KEPT = 32
 """How many different (part, steps, shapes) are kept; the one not used for the longest time goes first."""
@@ -62,16 +63,20 @@ class ProgramStore:
                     self._entries.popitem(last=False)
             self._entries.move_to_end(key)
             program = entry.lent()
-        return None if program is None else Loan(program, entry.free)
+            kept = kept_states(entry.stateful)
+        return None if program is None else Loan(program, entry.free, kept)
 
 
 class Loan:
-    """A program while it is lent. It goes back when nothing holds the loan any more."""
+    """A program while it is lent. It goes back when nothing holds the loan any more.
 
-    __slots__ = ("program", "_free")
+    `kept` has the states that the stateful modules among its nodes begin with.
+    """
 
-    def __init__(self, program: Program, free: list[Program]) -> None:
-        self.program, self._free = program, free
+    __slots__ = ("program", "kept", "_free")
+
+    def __init__(self, program: Program, free: list[Program], kept: KeptStates) -> None:
+        self.program, self.kept, self._free = program, kept, free
 
     def __del__(self) -> None:
         self._free.append(self.program)
@@ -91,6 +96,7 @@ class _Entry:
         backward: bool,
     ) -> None:
         self.settings, self.free, self.plannable = Settings([graph.nodes[place] for place in places]), [], False
+        self.stateful = [module for module, _ in kept_states(graph.nodes[place].module for place in places)]
         graph = graph.extended([], list(graph.inputs), list(graph.outputs))  # The graph itself holds its last run.
         dtype = _dtype(inputs, [graph.nodes[place].module for place in places])
         shaped = {key: table.map(_stand_in, value) for key, value in inputs.items()}
@@ -101,6 +107,7 @@ class _Entry:
         try:
             if allowed():
                 self.free.append(self._make())
+                self.settings.note(self.free[0].plan)
                 self.plannable = True
         except (NotPlannable, NodegraphError, NotImplementedError):
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -29,11 +29,26 @@ def worth(work: float) -> int:
 
 
 def run(share: Callable[[int], None], count: int) -> None:
-    """Call `share` with 0 ... count - 1, each in a thread of its own, the first in this one."""
-    others = [_pool(os.getpid(), count).submit(share, i) for i in range(1, count)]
-    share(0)
-    for other in others:
-        other.result()
+    """Call `share` with 0 ... count - 1, each in a thread of its own, the first in this one.
+
+    Ctrl-C is raised when all have come to their end: what they write into may belong to another run after that.
+    """
+    others: list[Future[None]] = []
+    errors: list[BaseException | None] = []
+    try:
+        for i in range(1, count):
+            others.append(_pool(os.getpid(), count).submit(share, i))
+        share(0)
+    except BaseException as error:
+        errors.append(error)
+    while others:
+        try:
+            errors.append(others[-1].exception())
+            others.pop()
+        except BaseException as interrupt:
+            errors.append(interrupt)
+    for error in filter(None, errors):
+        raise error
 
 
 def one_for_blas() -> Any:

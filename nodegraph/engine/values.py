@@ -36,7 +36,6 @@ class ModuleCall:
     input: Any
     output: Any
     bases: list[int]
-    place: int
 
 
 class Values:
@@ -59,6 +58,7 @@ class Values:
 
     def follow(self) -> None:
         self.calls_made: dict[int, ModuleCall] = {}
+        self.views: list[tuple[Module, Any, Any]] = []
         sizes = [leaf.shape[0] for value in self._sources.values() for leaf in table.leaves(value) if leaf.ndim > 1]
         self.bases = Bases(sizes[0] if sizes else 1)
         values: dict[int, Any] = {}
@@ -86,11 +86,11 @@ class Values:
 
     def _source(self, key: Key, leaf: Any) -> np.ndarray:
         real, fed = leaf.dtype == self.dtype, key[1] in self.fed  # A state of whole numbers is real from step 1 on.
-        return self.bases.add(Base("source", leaf.shape, (key[1],), key=key, real=real, differentiable=real or fed))
+        return self.bases.add(Base("source", leaf.shape, (), key=key, real=real, differentiable=real or fed))
 
     def _value(self, module: Module, input: Any, path: tuple[int, ...], within: list[tuple[Any, Any]]) -> Any:
         """What a module gives for stand-ins."""
-        if path in self.called:
+        if path in self.called or not _METHODS.isdisjoint(vars(module)):  # A method that the module alone has.
             return self._called(module, input, path, within)
         if _methods(type(module)) == _methods(type(self.graph)) and not module.hooks:
             return self._graph(module, input, path, within)
@@ -101,21 +101,24 @@ class Values:
         if _methods(type(module)) in _VIEWS:
             value = module.view(input)
             held = all(map(self.bases.hold, table.leaves(value)))
-            return value if held else self._called(module, input, path, within)
+            if not held:
+                return self._called(module, input, path, within)
+            self.views.append((module, input, value))
+            return value
         shape, leaves = module.output_shape(table.shape(input)), list(table.leaves(input))
         if not all(self.bases[self.bases.of(leaf)].real for leaf in leaves):
             return self._called(module, input, path, within)
         if type(module) in _JOINING:
             return self._joined(shape, path, module, leaves)
-        if type(module) is Linear and module.weight.dtype == self.dtype:
+        if type(module) is Linear:
             return self._computed("product", shape, path, module, leaves)
         if type(module) in _SOFT_MAX and len(shape) == 2:
             return self._computed("soft-max", shape, path, module, leaves)
         if _methods(type(module)) == _methods(Pointwise):
             return self._computed("pointwise", shape, path, module, leaves)
-        if type(module) in _WEIGHTED and _parameter(module).dtype == self.dtype:
+        if type(module) in _WEIGHTED:
             met, mine = module.fit(shape)
-            weight = self.bases.add(Base("parameter", module.size, path, module, differentiable=True))
+            weight = self.bases.add(Base("parameter", module.size, path, module))
             spread = np.broadcast_to(weight.reshape(mine), met).reshape(shape)
             return self._computed("pointwise", shape, path, _WEIGHTED[type(module)], [input, spread])
         if type(module) is Dropout and len(shape) > 1:
@@ -156,7 +159,7 @@ class Values:
 
         output = _map_shape(added, shape)
         bases = list(range(first, len(self.bases)))
-        call = ModuleCall(module, within, input, output, bases, path[0])
+        call = ModuleCall(module, within, input, output, bases)
         self.calls_made.update(dict.fromkeys(bases, call))
         return output
 
@@ -196,6 +199,9 @@ class _Copy(Pointwise):
         return 1
 
 
+_METHODS = {"update_output", "update_grad_input", "acc_grad_parameters"}
+
+
 def _methods(kind: type[Module]) -> tuple[Any, ...]:
     """What modules of a class run by; a class that overrides none of another's runs as that one does."""
     return kind.update_output, kind.update_grad_input, kind.acc_grad_parameters
@@ -207,10 +213,6 @@ _JOINING = {JoinTable, StackTable}
 _SOFT_MAX = {SoftMax, SpatialSoftMax, LogSoftMax, SpatialLogSoftMax}
 _WEIGHTED = {CMul: CMulTable(), CAdd: CAddTable()}
 """Modules that are a pointwise module of their input and their parameter."""
-
-
-def _parameter(module: Module) -> np.ndarray:
-    return getattr(module, module.parameter_names[0])
 
 
 def _map_shape(function: Any, shape: Any) -> Any:

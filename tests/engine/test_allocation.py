@@ -121,17 +121,17 @@ def test_of_what_several_read_the_gradients_are_summed_up():
     assert places(made, "gradient", nn.Linear) == [0]  # One that is what a single step gives is not copied.
 
 
-def test_the_gradient_of_products_that_are_added_up_is_one_array():
-    def wire(x, shift):
-        return tanh(add(nn.Linear(4, 4)(x), nn.Linear(4, 4)(x), nn.MulConstant(shift)(nn.Linear(4, 4)(x))))
-
-    for shift, arrays in ((1.0, 1), (2.0, 2)):
-        made = program(of_one(lambda x, shift=shift: wire(x, shift)), (3, 4), steps=5)
-        products = [i for i, base in enumerate(made.plan.bases) if base.kind == "product"]
-        slots = [slot for base in products for slot in made.contributions[base]]
-        (kernel,) = made.kernels.values()
-        assert len(slots) == 3 and len({id(made.rings[slot].array) for slot in slots}) == arrays
-        assert len(kernel.backward.stores) == arrays  # and is written but once.
+@pytest.mark.parametrize("scales", [(1, 1, 1), (1, 1, 2), (1, 1, 2, 2), (1, 2, 3)])
+def test_gradients_of_products_that_are_the_same_are_one_array(scales):
+    graph = of_one(lambda x: tanh(add(*[nn.MulConstant(float(scale))(nn.Linear(4, 4)(x)) for scale in scales])))
+    made = program(graph, (3, 4), steps=5)
+    products = [i for i, base in enumerate(made.plan.bases) if base.kind == "product"]
+    slots = [slot for base in products for slot in made.contributions[base]]
+    (kernel,) = made.kernels.values()
+    arrays = [id(made.rings[slot].array) for slot in slots]
+    assert len(arrays) == len(scales)
+    assert len({*zip(scales, arrays)}) == len({*scales}) == len({*arrays})
+    assert len(kernel.backward.stores) == len({*arrays})  # Each is written but once.
 
 
 def test_no_gradient_and_a_gradient_are_not_taken_for_one():

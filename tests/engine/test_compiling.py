@@ -44,6 +44,34 @@ def test_what_was_made_meanwhile_is_as_young_as_ever():
     assert gone() is None
 
 
+def old_at_once(share, monkeypatch, many=100):
+    """Whether what is made meanwhile, as many things as this share of what there is, counts as old afterwards."""
+    monkeypatch.setattr(compiling, "MANY_OBJECTS", many)
+    gc.enable()
+    gc.collect()
+    count = int(share * len(gc.get_objects()))
+    with compiling.without_collecting():
+        made = [[] for _ in range(count)]
+    gc.disable()
+    return any(thing is made[0] for thing in gc.get_objects(generation=2))
+
+
+def test_what_is_most_of_all_there_is_is_old_at_once(monkeypatch):
+    """Else the collector would soon go through all of it; but only where these are many, and more than all others."""
+    assert old_at_once(1.1, monkeypatch)
+    assert not old_at_once(0.8, monkeypatch)
+    assert not old_at_once(1.1, monkeypatch, many=10**9)
+
+
+def test_what_somebody_has_put_aside_from_the_collector_stays_there(monkeypatch):
+    gc.freeze()
+    try:
+        old_at_once(10, monkeypatch, many=0)
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
+
+
 def test_announced_and_measured():
     said, before, start = [], compiling.seconds(), time.perf_counter()
     with compiling.announced(lambda: said.append("now")):

@@ -45,6 +45,16 @@ def test_of_a_long_chain_a_result_is_stored_now_and_then(monkeypatch):
     assert [base.kept for base in plan.bases[1:]] == [i in (11, 22, 25) for i in range(1, 26)]
 
 
+def test_a_result_that_is_stored_anyway_starts_a_new_chain(monkeypatch):
+    monkeypatch.setattr(engine_plan, "MOST_FUSED", 10)
+
+    def wire(x):
+        first = chain(x, 6)
+        return [first, chain(first, 6)]
+
+    assert stored(planned(of_one(wire), (3, 4))) == 2
+
+
 def both(x, before):
     shared = chain(x, before)
     return [nn.Sigmoid()(shared), nn.Square()(shared)]
@@ -121,3 +131,30 @@ def test_a_node_can_be_a_call_but_once():
 def test_a_vector_without_a_batch_is_one_row():
     assert kernels(planned(of_one(lambda x: chain(x, 2)), (2,))) == [(1, 1, 2)]
     assert kernels(planned(of_one(lambda x: nn.Tanh()(nn.Linear(2, 3)(x))), (2,))) == [(1, 1, 3)]
+
+
+def test_a_number_for_each_row_of_the_batch_is_a_column():
+    assert kernels(planned(of_one(lambda x: nn.Tanh()(nn.Max(1)(x))), (3, 4))) == [(1, 3, 1)]
+    assert kernels(planned(of_one(lambda x: nn.Tanh()(nn.Max(0)(x))), (3, 4))) == [(1, 1, 4)]
+
+
+@pytest.mark.parametrize("module", [nn.Linear(4, 4), nn.SoftMax(), nn.Contiguous()])
+def test_what_reads_a_product_a_soft_max_or_a_call_is_of_one_kernel(module):
+    def wire(x):
+        read = module(x)
+        return [nn.Tanh()(read), nn.Exp()(read)]
+
+    assert kernels(planned(of_one(wire), (3, 4))) == [(2, 3, 4)]
+
+
+def test_what_is_joined_is_read_after_the_last_of_its_parts():
+    def wire(x):
+        first = nn.Tanh()(nn.Narrow(1, 0, 4)(x))
+        product = nn.Linear(4, 4)(first)
+        other = nn.Square()(x)
+        joined = nn.JoinTable(1)([first, nn.Exp()(product)])
+        return [first, product, other, nn.Sigmoid()(joined)]
+
+    plan = planned(of_one(wire), (3, 8))
+    assert list(map(type, plan.steps)) == [Kernel, Product, Kernel, Kernel, Kernel]
+    assert kernels(plan) == [(2, 3, 4), (1, 3, 8), (1, 3, 4), (1, 3, 8)]

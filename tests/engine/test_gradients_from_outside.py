@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Recurrent, nn
+from nodegraph.errors import ShapeError
 
 from agreement import assert_agrees, assert_close, loops, run
 
@@ -29,6 +30,18 @@ def test_parts_of_one_array_in_any_order(order):
     graph.compile()
     for _ in range(2):
         assert_close(run(graph, input, [0.5, 1.0, 2.0, 3.0]), expected)
+
+
+@pytest.mark.parametrize("last", [nn.Narrow(1, 0, 3), nn.Transpose((0, 1)), nn.Identity()])
+def test_parts_of_an_array_that_comes_after_them_or_is_not_returned(last):
+    def make():
+        x = nn.Identity()()
+        y = nn.Tanh()(nn.Linear(4, 4)(x))
+        return GModule(x, [nn.Narrow(1, 1, 2)(y), last(y)])
+
+    like = last.forward(np.zeros((3, 4)))
+    for gradients in ([np.ones((3, 2)), None], [np.ones((3, 2)), rng.standard_normal(like.shape)]):
+        assert_same_for(make, rng.standard_normal((3, 4)), gradients)
 
 
 def assert_same_for(make, input, gradients):
@@ -118,6 +131,24 @@ def test_large_gradients_in_memory_that_changes(batch):
         np.testing.assert_allclose(compiled.backward(input, given), eager.backward(input, given), atol=1e-12)
 
 
+@pytest.mark.parametrize("batch", [3, 1000])
+def test_an_input_that_is_returned_is_that_of_the_run(batch):
+    x = nn.Identity()()
+    graph = GModule(x, [nn.Narrow(1, 1, 2)(x), nn.Tanh()(x)]).compile()
+    for input in rng.standard_normal((3, batch, 4)):
+        np.testing.assert_array_equal(graph.forward(input)[0], input[:, 1:3])
+
+
+@pytest.mark.parametrize("batch", [3, 1000])
+def test_inputs_may_lie_in_memory_in_any_way(batch):
+    x = nn.Identity()()
+    graph, array = GModule(x, nn.Tanh()(nn.MulConstant(2.0)(x))).compile(), rng.standard_normal((batch, 4))
+    spread = np.repeat(array, 2, axis=1)[:, ::2]
+    for input in (array, array[::-1], array[::-1, ::-1], spread, np.asfortranarray(array), array.astype(">f8")):
+        np.testing.assert_allclose(graph.forward(input), np.tanh(2 * input), atol=1e-14)
+        np.testing.assert_allclose(graph.backward(input, input), 2 * input * (1 - np.tanh(2 * input) ** 2), atol=1e-14)
+
+
 def test_large_inputs_and_gradients_are_not_written_to():
     """More than is copied is taken as it is, and must not become a place for what a later run is given."""
     x = nn.Identity()()
@@ -129,6 +160,56 @@ def test_large_inputs_and_gradients_are_not_written_to():
         graph.backward(input, gradient)
     for array, kept in zip(given, before):
         np.testing.assert_array_equal(array, kept)
+
+
+@pytest.mark.parametrize("of_whole", [np.arange(12).reshape(3, 4), np.arange(12.0).reshape(3, 4)])
+def test_whole_numbers_and_others_are_gradients_of_parts_of_one_array(of_whole):
+    def make():
+        x = nn.Identity()()
+        y = nn.Tanh()(nn.Linear(4, 4)(x))
+        return GModule(x, [y, nn.Narrow(1, 1, 2)(y)])
+
+    input, gradients = rng.standard_normal((3, 4)), [of_whole, rng.standard_normal((3, 2))]
+    assert_same_for(make, input, gradients)
+    graph = make().compile()
+    graph.forward(input)
+    expected = graph.backward(input, gradients)
+    assert_close([graph.update_grad_input(input, gradients)], [expected])  # Which takes them as they are.
+
+
+@pytest.mark.parametrize("shapes", [(None, (300, 2)), (None, (3, 3)), (None, (1, 2)), ((4, 3), None), ((12,), None)])
+def test_a_gradient_of_another_shape_is_refused(shapes):
+    """Also where not `backward` is called, which looks at it first."""
+    expected, got = next((size, shape) for size, shape in zip([(3, 4), (3, 2)], shapes) if shape is not None)
+    x = nn.Identity()()
+    y = nn.Tanh()(nn.Linear(4, 4)(x))
+    graph, input = GModule(x, [y, nn.Narrow(1, 1, 2)(y)]).compile(), rng.standard_normal((3, 4))
+    graph.forward(input)
+    gradients = [None if shape is None else np.ones(shape) for shape in shapes]
+    with pytest.raises(ShapeError, match="expected a gradient of the output's shape"):
+        graph.backward(input, gradients)
+    with pytest.raises(ShapeError) as caught:
+        graph.update_grad_input(input, gradients)
+    assert str(caught.value) == f"expected a gradient of the output's shape, {expected}, got {got}"
+
+
+def test_a_gradient_of_another_number_of_steps_is_refused():
+    x, h = nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([x, nn.Linear(4, 4)(h)]))
+    net = Recurrent(GModule([x, h], [nn.Sigmoid()(new), new]))
+    input, gradients = [rng.standard_normal((5, 3, 4)), rng.standard_normal((3, 4))], [np.ones((4, 3, 4)), None]
+    net.forward(input)
+    for way in (net.backward, net.update_grad_input):
+        with pytest.raises(ShapeError, match=r"gradient of the output's shape, .*\(5, 3, 4\)"):
+            way(input, gradients)
+
+
+def test_whole_numbers_that_are_returned_have_a_gradient_of_zero():
+    x = nn.Identity()()
+    graph, indices = GModule(x, [x, nn.Linear(5, 4)(nn.OneHot(5)(x))]).compile(), np.array([1, 4, 0])
+    graph.forward(indices)
+    assert graph.saved.made
+    np.testing.assert_array_equal(graph.backward(indices, [np.ones(3), np.ones((3, 4))]), np.zeros(3))
 
 
 def test_a_number_is_a_gradient():
@@ -175,7 +256,34 @@ def test_a_state_that_goes_round_no_cycle_is_read_one_step_later():
     np.testing.assert_allclose(net.forward(input)[0], 2 * np.concatenate([input[1][None], np.tanh(input[0][:-1])]))
 
 
+def test_the_gradient_of_a_sequence_comes_and_goes():
+    x, h = nn.Identity()(), nn.Identity()()
+    new = nn.Tanh()(nn.CAddTable()([x, nn.Linear(4, 4)(h)]))
+    cell = GModule([x, h], [nn.Sigmoid()(new), new])
+    input = [rng.standard_normal((5, 3, 4)), rng.standard_normal((3, 4))]
+    eager, compiled = (Recurrent(cell, compiled=compiled) for compiled in (False, True))
+    for sizes in ([None, 1.0], [1.0, None], [None, None], [0.5, 1.0]):
+        expected = run(eager, input, sizes)
+        assert_close(run(compiled, input, sizes), expected)
+
+
 def test_a_sequence_of_numbers():
     x, h = nn.Identity()(), nn.Identity()()
     cell = GModule([x, h], [nn.Tanh()(nn.CAddTable()([nn.MulConstant(0.5)(nn.Sigmoid()(x)), h]))])
     assert loops(assert_agrees(cell, [rng.standard_normal(5), rng.standard_normal(())], [1.0, 0.5]))
+
+
+def test_a_sequence_of_numbers_beside_one_of_rows():
+    x, number, h = (nn.Identity()() for _ in range(3))
+    cell = GModule([x, number, h], [nn.Tanh()(nn.CAddTable()([x, h])), nn.Exp()(x), nn.Square()(number)])
+    input = [rng.standard_normal((5, 3, 4)), rng.standard_normal(5), rng.standard_normal((3, 4))]
+    assert loops(assert_agrees(cell, input, [1.0, 0.5, 2.0, 1.0], feedback=[(0, 2)]))
+
+
+@pytest.mark.parametrize("size", [None, 0.5])
+def test_a_product_that_only_decides_in_a_loop_and_is_returned(size):
+    x, h = nn.Identity()(), nn.Identity()()
+    product = nn.Linear(4, 4)(h)
+    cell = GModule([x, h], [nn.Where()([product, nn.Tanh()(nn.CAddTable()([x, h])), x]), product])
+    net = assert_agrees(cell, [rng.standard_normal((5, 3, 4)), rng.standard_normal((3, 4))], [size, 1.0])
+    assert len(loops(net)) == 1

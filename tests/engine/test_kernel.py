@@ -77,13 +77,13 @@ def test_parts_that_overlap_have_gradients_of_their_own(name, planned):
 
 
 def test_parts_in_other_strides_have_gradients_of_their_own(planned):
-    """The six columns as they are, and the first six of twelve: all rows of another shape."""
+    """The columns 2 and 3 of every row, and the first six elements of all as three rows."""
 
     def wire(x):
-        twice = nn.Reshape(2, 3)(x)
-        return tanh(times(nn.Select(1, 0)(twice), nn.Select(1, 1)(twice), narrow(x, 1, 3)))
+        first = nn.Narrow(0, 0, 2 * ROWS)(nn.Reshape(ROWS * COLUMNS, batch_mode=False)(x))
+        return tanh(times(nn.Reshape(ROWS, 2, batch_mode=False)(first), narrow(x, 2, 2)))
 
-    compiled(wire)
+    assert groups(compiled(wire)) == [2]
 
 
 def test_a_parameter_s_gradient_is_one_sum(planned):
@@ -118,8 +118,18 @@ def test_what_takes_long_is_saved(planned):
     assert saved(compiled(lambda x, y: times(nn.MulConstant(2.0)(nn.Exp()(x)), y), 2)) == 1
 
 
+def test_what_ends_with_something_cheap_is_saved(planned):
+    assert saved(compiled(lambda x, y: times(nn.TanhShrink()(x), y), 2)) == 1
+
+
 def test_what_is_stored_anyway_is_not_saved(planned):
     assert saved(compiled(lambda x: [times(h := nn.Exp()(x), h), h])) == 0
+
+
+def test_what_another_kernel_stored_is_not_computed_again(planned):
+    program = compiled(lambda x: times(tanh(nn.Linear(COLUMNS, COLUMNS)(e := nn.Exp()(x))), e))
+    functions = [function for kernel in program.kernels.values() for function, _ in kernel.forward.code.operations]
+    assert len(program.kernels) == 2 and functions.count("exp") == 1
 
 
 def test_in_evaluation_nothing_is_saved(planned):
@@ -129,8 +139,8 @@ def test_in_evaluation_nothing_is_saved(planned):
 
 
 def test_products_are_saved_where_they_are_not_kept(planned):
-    compiled(lambda x: tanh(times(nn.Linear(COLUMNS, COLUMNS)(x), nn.Linear(COLUMNS, COLUMNS)(x))))
-    compiled(lambda x: [tanh(times(a := nn.Linear(COLUMNS, COLUMNS)(x), x)), a])
+    assert saved(compiled(lambda x: tanh(times(nn.Linear(COLUMNS, COLUMNS)(x), nn.Linear(COLUMNS, COLUMNS)(x))))) == 2
+    assert saved(compiled(lambda x: [tanh(times(a := nn.Linear(COLUMNS, COLUMNS)(x), x)), a])) == 0
     compiled(lambda x: tanh(times(narrow(a := nn.Linear(COLUMNS, COLUMNS)(x), 0, 3), narrow(a, 3, 3))))
 
 
@@ -162,6 +172,17 @@ def test_a_value_that_no_gradient_reaches(planned):
     graph.compile().forward(input)
     gradient = graph.backward(input, [np.ones((ROWS, COLUMNS)), None])
     np.testing.assert_allclose(gradient, 1 - np.tanh(1) ** 2)
+
+
+def test_what_only_chooses_has_no_gradient(planned):
+    assert groups(compiled(lambda x, y: nn.Where()([nn.ReLU()(x), tanh(y), y]), 2)) == [0]
+    compiled(lambda x: nn.Where()([nn.ReLU()(x), tanh(x), nn.MulConstant(2.0)(x)]))
+
+
+def test_noise_has_no_gradient(planned):
+    program = compiled(lambda x: tanh(nn.Dropout(0.5)(x)))
+    (noise,) = program.noise_bases
+    assert groups(program, noise) == [0]
 
 
 def test_a_condition_chooses_and_does_not_multiply(planned):

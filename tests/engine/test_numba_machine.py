@@ -2,18 +2,21 @@
 
 import os
 import pathlib
+import sys
 import tempfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
+numba = pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
 
 from nodegraph import nn  # noqa: E402
 from nodegraph.engine import numba_machine, threads  # noqa: E402
-from nodegraph.engine.machine import REUSED  # noqa: E402
+from nodegraph.engine.machine import PER_OPERATION, REUSED  # noqa: E402
 from nodegraph.engine.numba_machine import NumbaMachine, _Segment  # noqa: E402
+from nodegraph.engine.outside_call import CallStep  # noqa: E402
+from nodegraph.engine.segment_source import ALL  # noqa: E402
 from nodegraph.engine.steps import LookUp, Multiply, Ring  # noqa: E402
 
 rng = np.random.default_rng(0)
@@ -54,6 +57,7 @@ def test_threads_share_the_rows_where_each_depends_on_no_other(functions, many_t
     assert machine_of([product(3)]).threads == 3  # no more than rows
     assert machine_of([product(9), product(9)]).threads == 4
     assert machine_of([product(9), product(8)]).threads == 1  # a step of other rows
+    assert machine_of([object.__new__(CallStep), product(9)]).threads == 4  # a call has none of its own
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_rows_are_shared_out_evenly(functions, many_threads, monkeypatch):
     segment, calls = made.segment([product(10)]), []
     segment.function = lambda *arguments: calls.append(arguments[:6])
     made.bound(segment, rings)(range(10))
-    assert calls == [(0, 10, 1, a, b, i) for i, (a, b) in enumerate([(0, 2), (2, 5), (5, 7), (7, 10)])]
+    assert calls == [(0, 10, 1, a, b, i) for i, (a, b) in enumerate([(0, 2), (2, 5), (5, 7), (7, ALL)])]
     del calls[:]
     made.bound(segment, rings)(range(10)[::-1])
     assert [call[:3] for call in calls] == [(9, -1, -1)] * 4
@@ -86,29 +90,34 @@ def test_one_thread_runs_all_rows_of_every_step(functions, monkeypatch):
     segment = made.segment([product(10)])
     segment.function = lambda *arguments: calls.append(arguments[:6])
     made.bound(segment, {("base", k): Ring(np.zeros((2, 50))) for k in range(2)})((3,))
-    assert calls == [(3, 4, 1, 0, -1, 0)]
+    assert calls == [(3, 4, 1, 0, ALL, 0)]
 
 
 # Weights and rings
 
 
-def test_weights_for_many_rows_are_laid_out_anew_for_each_run(functions):
-    step = product(REUSED)
-    segment = _Segment([step], FLOAT, 1)
+@pytest.mark.parametrize("bias", [True, False])
+def test_weights_for_many_rows_are_laid_out_anew_for_each_run(bias, functions):
+    step = product(REUSED, bias=bias)
+    segment, last = _Segment([step], FLOAT, 1), step.module.bias if bias else np.zeros(5)
     for _ in range(2):
         (panels,) = segment.weights(1)
         assert panels.shape == (1, 4, 8)
-        np.testing.assert_array_equal(panels[0, :, :5], [*step.module.weight.T, step.module.bias])
+        np.testing.assert_array_equal(panels[0, :, :5], [*step.module.weight.T, last])
         step.module.weight *= 2
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_threads_lay_out_the_weights_together(count, functions):
+@pytest.mark.parametrize(("count", "parts"), [(1, [(0, 3)]), (2, [(0, 1), (1, 3)]), (3, [(0, 1), (1, 2), (2, 3)])])
+def test_threads_lay_out_the_weights_together(count, parts, functions, monkeypatch):
+    done, real = [], numba_machine.products.lay_out
+    noting = lambda *arguments: done.append(arguments[-2:]) or real(FLOAT)(*arguments)  # noqa: E731
+    monkeypatch.setattr(numba_machine.products, "lay_out", lambda dtype: noting)
     weight = rng.standard_normal((20, 3))
     step = product(REUSED, 3, 20)
     step.module.weight[...] = weight
     (panels,) = _Segment([step], FLOAT, 1).weights(count)
     np.testing.assert_array_equal(np.concatenate([*panels[:, :3]], 1)[:, :20], weight.T)
+    assert sorted(done) == parts
 
 
 def test_weights_for_few_rows_are_taken_as_they_are(functions):
@@ -120,6 +129,13 @@ def test_weights_for_few_rows_are_taken_as_they_are(functions):
     assert all(a is b for a, b in zip(segment.weights(1), given))
     plain.module.bias = np.ones(5)
     assert segment.weights(1)[1] is plain.module.bias
+
+
+def test_rows_of_all_steps_together_are_many(functions):
+    (panels,) = _Segment([product(2)], FLOAT, REUSED // 2).weights(1)
+    assert panels.ndim == 3
+    weight, bias = _Segment([product(2)], FLOAT, REUSED // 2 - 1).weights(1)
+    assert weight.ndim == 2 and bias.ndim == 1
 
 
 @pytest.mark.parametrize("odd", [lambda a: np.asfortranarray(a), lambda a: np.repeat(a, 2, 1)[:, ::2], None])
@@ -184,6 +200,20 @@ def test_gradients_of_a_weight(columns, count, bias, functions, monkeypatch):
     assert shared == [count, count]
 
 
+def test_as_many_threads_as_the_gradients_of_a_weight_are_worth(functions, many_threads, monkeypatch):
+    """A product is worth rows x inputs x outputs, a sum of columns so much for each number of the output's gradient."""
+    shared, real = [], threads.run
+    monkeypatch.setattr(threads, "run", lambda share, count: shared.append(count) or real(share, count))
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1000)
+    made, linear, rows = machine_of([product(10)]), nn.Linear(30, 10), 10
+    gradient = rng.standard_normal((rows, 10))
+    made.add_gradients(linear, rng.standard_normal((rows, 30)), gradient, 1.0)  # 3000
+    made.add_gradients_of_columns(linear, rng.integers(0, 30, rows), gradient, 1.0)  # 800
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", PER_OPERATION * gradient.size / 2)
+    made.add_gradients_of_columns(linear, rng.integers(0, 30, rows), gradient, 1.0)
+    assert shared == [3, 1, 2]
+
+
 @pytest.mark.parametrize("why", ["few rows", "of another type", "laid out otherwise", "the bias laid out otherwise"])
 def test_what_machine_code_cannot_take_is_left_to_numpy(why, functions, monkeypatch):
     monkeypatch.setattr(threads, "run", None)  # nothing is shared out
@@ -199,6 +229,13 @@ def test_what_machine_code_cannot_take_is_left_to_numpy(why, functions, monkeypa
     made.add_gradients(linear, np.eye(3)[indices], gradient, -1.0)
     np.testing.assert_allclose(linear.grad_weight, gradient.T @ np.eye(3)[indices], rtol=1e-6)
     np.testing.assert_allclose(linear.grad_bias, gradient.sum(0))
+
+
+def test_a_gradient_that_cannot_be_written_is_refused_as_ever(functions):
+    made, linear = machine_of([product(10)]), nn.Linear(3, 5)
+    linear.grad_weight.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        made.add_gradients(linear, np.ones((REUSED, 3)), np.ones((REUSED, 5)), 1.0)
 
 
 # Sources on disk
@@ -265,3 +302,59 @@ def test_the_same_source_is_compiled_once(monkeypatch):
     monkeypatch.setattr(numba_machine, "_loaded", type(numba_machine._loaded)())
     functions = [numba_machine._compiled(source, ["types"]) for source in ("a", "a", "b")]
     assert functions[0] is functions[1] is not functions[2] and compiled == [("a", ["types"]), ("b", ["types"])]
+
+
+# Machine code on disk
+
+SEGMENT = """
+from numba import njit
+@njit(cache=CACHE)
+def segment(first, last, step, r0, r1, thread, P, S, A0):
+    return A0[0, 0] / 2 + thread
+"""
+KINDS = {np.dtype(name): numba.from_dtype(np.dtype(name))[:, ::1] for name in ("float32", "float64")}
+
+
+def loaded(dtype):
+    """The function for an array of this type, and whether it was compiled in an earlier run."""
+    function = numba_machine._loaded_or_compiled(SEGMENT, [KINDS[dtype]])
+    no_numbers = np.empty(0, np.int64)
+    assert function(0, 1, 1, 0, 1, 7, no_numbers, no_numbers, np.array([[3.0]], dtype)) == 8.5
+    assert len(function.signatures) == 1  # compiled for these types in the first place
+    return sum(function.stats.cache_hits.values()) == 1
+
+
+@pytest.fixture
+def kept_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(tmp_path))
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("nodegraph_segment_")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_machine_code_is_kept_for_later_runs(kept_in):
+    assert [loaded(FLOAT) for _ in range(3)] == [False, True, True]
+
+
+def test_damaged_machine_code_does_not_matter(kept_in):
+    loaded(FLOAT)
+    for file in kept_in.rglob("*.nb?"):
+        file.write_bytes(b"damaged")
+    assert not loaded(FLOAT)
+
+
+def test_machine_code_for_other_types_is_not_taken(kept_in):
+    """Several processes that compile at the same time may leave files behind that name one thing and hold another."""
+    for dtype in KINDS:
+        loaded(dtype)
+    one, other = sorted(kept_in.rglob("*.nbc"))
+    one.rename(kept_in / "kept")
+    other.rename(one)
+    (kept_in / "kept").rename(other)
+    assert [loaded(dtype) for dtype in KINDS] == [False, False]
+
+
+def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(kept_in, monkeypatch):
+    (kept_in / "file").write_text("")
+    monkeypatch.setenv("NODEGRAPH_CACHE", str(kept_in / "file" / "folder"))
+    assert not loaded(FLOAT)

@@ -98,6 +98,20 @@ def test_what_is_still_needed_is_not_written_over():
     np.testing.assert_allclose(arrays[INTO].array.reshape(3, 4), expected)
 
 
+def test_what_is_added_up_is_not_written_over():
+    """Though the operations no longer need it, and a later one needs an array."""
+    kernel, arrays = Pass(3, 4), rings()
+    a, b = (kernel.load(slot, 0, 4) for slot in (A, B))
+    summed = kernel.code.add("exp", a)
+    kernel.store(INTO, 0, 4, kernel.code.add("add", kernel.code.add("tanh", summed), kernel.code.add("exp", b)))
+    kernel.sums.append((SUMS, 0, 4, summed))
+    for function, arguments in _Pass(kernel).calls(arrays, 1)[0]:
+        function(*arguments)
+    x, y = arrays[A].array, arrays[B].array
+    np.testing.assert_allclose(arrays[SUMS].array, np.exp(x))
+    np.testing.assert_allclose(arrays[INTO].array, np.tanh(np.exp(x)) + np.exp(y))
+
+
 def test_conditions_and_numbers_have_arrays_of_their_own_types():
     kinds = {place.dtype for place in scratch_of(a_pass(lambda a, b: np.where(a > b, np.exp(a), np.exp(b))))}
     assert kinds == {np.dtype(bool), np.dtype(float)}
@@ -135,6 +149,24 @@ def test_calls_are_made_anew_only_for_new_rings(monkeypatch):
     segment.over(arrays)(range(2))
     assert len(made) == 4
     np.testing.assert_array_equal(arrays[INTO].array, arrays[B].array)
+    arrays = rings(2)
+    segment.over(arrays)(range(2))
+    assert len(made) == 6
+    np.testing.assert_array_equal(arrays[INTO].array, arrays[A].array * arrays[B].array)
+
+
+def test_steps_that_a_new_ring_is_nothing_to_keep_their_calls(monkeypatch):
+    made, real = [], _Pass.calls
+    monkeypatch.setattr(_Pass, "calls", lambda self, *arguments: made.append(self.kernel) or real(self, *arguments))
+    first, second, arrays = a_pass(lambda a, b: a + b), Pass(3, 4), rings(2)
+    second.store(SUMS, 0, 4, second.load(B, 0, 4))
+    segment = _Segment([first, second], 2)
+    segment.over(arrays)
+    arrays[A] = Ring(np.ones((2, 12)))
+    segment.over(arrays)(range(2))
+    assert list(map(id, made)) == list(map(id, [first, second, first]))
+    np.testing.assert_array_equal(arrays[INTO].array, arrays[B].array + 1)
+    np.testing.assert_array_equal(arrays[SUMS].array[0], arrays[B].array[1])
 
 
 def test_only_the_steps_that_are_asked_for_run():

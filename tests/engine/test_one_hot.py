@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, nn
+from nodegraph.engine.steps import Multiply
 
 from agreement import assert_agrees
 
@@ -46,3 +47,16 @@ def test_whoever_reads_the_rows(reader, returned):
     cell = GModule([x, h], [new, rows] if returned else new)
     input = [rng.integers(0, 4, (5, 3)), rng.standard_normal((3, 4))]
     assert_agrees(cell, input, [1.0, 0.5, 0.25][: 2 + returned])
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_rows_that_only_weights_multiply_are_not_made(kind, monkeypatch):
+    """Nor is there a gradient of indices to compute: backward multiplies for the state alone."""
+    x, h = nn.Identity()(), nn.Identity()()
+    cell = GModule([x, h], nn.Tanh()(nn.CAddTable()([nn.Linear(4, 4)(nn.OneHot(4)(x)), nn.Linear(4, 4)(h)])))
+    input = [rng.integers(0, 4, (5, 3)).astype(kind), rng.standard_normal((3, 4))]
+    net = assert_agrees(cell, input, [1.0, 0.5])
+    steps = [step for stage in net.tape.programs.values() for step in stage.program.backward_steps]
+    assert sum(isinstance(step, Multiply) for step in steps) == 1
+    monkeypatch.setattr(nn.OneHot, "update_output", None)
+    net.forward(input)

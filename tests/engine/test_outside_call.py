@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodegraph import GModule, Recurrent, nn
+from nodegraph import GModule, Recurrent, nn, table
 from nodegraph.errors import ModuleError, NodegraphError, ShapeError
 
 from agreement import assert_agrees, loops
@@ -70,6 +70,10 @@ class NoGradient(Unknown):
         return shape[0]
 
 
+class NoGradientOfTable(NoGradient):
+    """The gradient of the second of its inputs, a table, is nothing."""
+
+
 class TurnedRound(nn.Module):
     """The columns in the opposite order, as a view."""
 
@@ -115,6 +119,7 @@ CELLS = {
         nn.JoinTable(1)([Unknown()(narrow(Unknown()(add(x, h)), 1, 2)), narrow(h, 2, 2)])
     ),
     "no gradient": lambda x, h: tanh(NoGradient()([add(x, h), tanh(h)])),
+    "no gradient of a table": lambda x, h: tanh(NoGradientOfTable()([add(x, h), nn.Identity()([tanh(h), tanh(x)])])),
     "one input twice": lambda x, h: tanh(add(x, NoGradient()([h, h]))),
     "a container": lambda x, h: tanh(nn.Concat(1).add(nn.Linear(4, 2)).add(nn.Linear(4, 2))(add(x, h))),
     "given back from between two calls": lambda x, h: [
@@ -156,11 +161,55 @@ def test_nobody_asks_for_the_gradient_of_indices():
     np.testing.assert_allclose(unknown.grad_weight, (input * (1 - output**2)).sum())
 
 
+def test_indices_beside_numbers_have_no_gradient():
+    nodes, found = [nn.Identity()(), nn.Identity()()], []
+    graph = GModule(nodes, tanh(NoGradient()([tanh(nodes[0]), nodes[1]])))
+    input = [rng.standard_normal((2, 4)), rng.integers(0, 5, (2, 4))]
+    for _ in range(2):
+        graph.forward(input)
+        found.append(graph.backward(input, np.ones((2, 4))))
+        graph.compile()
+    assert graph.saved.made
+    for expected, got in zip(*found):
+        np.testing.assert_allclose(got, expected)
+
+
+def test_within_a_container_they_are_trained_all_the_same():
+    parts, x = [Unknown(), Unknown()], nn.Identity()()
+    input, gradients = rng.integers(0, 5, (2, 4)), []
+    graph = GModule(x, tanh(nn.Concat(1).add(parts[0]).add(parts[1])(x)))
+    for _ in range(2):
+        output = graph.forward(input)
+        graph.zero_grad_parameters()
+        graph.backward(input, np.ones_like(output))
+        gradients.append([part.grad_weight.copy() for part in parts])
+        graph.compile()
+    assert np.all(gradients[0]) and graph.saved.made
+    np.testing.assert_allclose(gradients[1], gradients[0])
+
+
+def test_inputs_are_checked_while_they_may_be_of_new_shapes(monkeypatch):
+    """At the first step and at the second; every later one has the shapes of that."""
+    checked = []
+    monkeypatch.setattr(Unknown, "check_input", lambda self, input: checked.append(self), raising=False)
+    Recurrent(cell(lambda x, h: tanh(Unknown()(tanh(add(x, h)))))).forward(inputs(5))
+    assert len(checked) == 2
+
+
 def test_in_evaluation_calls_are_forgotten():
     net = Recurrent(cell(lambda x, h: tanh(Unknown()(tanh(add(x, h)))))).evaluate()
     net.forward(inputs(3))
     (call,) = loops(net)[0].calls.values()
     assert call.calls == []
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_in_evaluation_calls_find_what_others_gave(name):
+    """Also a view of what the program keeps one step only."""
+    graph, input = cell(CELLS[name]).evaluate(), inputs(3)
+    outputs = [Recurrent(graph, compiled=compiled).forward(input) for compiled in (False, True)]
+    for expected, got in zip(*(table.leaves(output) for output in outputs)):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
 def test_calls_of_an_earlier_run_are_forgotten():
@@ -171,15 +220,16 @@ def test_calls_of_an_earlier_run_are_forgotten():
     assert len(call.calls) == 4
 
 
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("place", ["a node", "a graph inside"])
-def test_an_error_in_the_gradients_of_parameters_names_the_node(place):
+def test_an_error_in_the_gradients_of_parameters_names_the_node(place, steps):
     unknown, messages = Unknown(), []
     unknown.fails = "no room"
     for compiled in (False, True):
         x = nn.Identity()()
         inner = unknown if place == "a node" else GModule(x, tanh(unknown(tanh(x)).annotate(name="inner")))
         graph = cell(lambda x, h, inner=inner: tanh(inner(tanh(add(x, h))).annotate(name="outer")))
-        net, input = Recurrent(graph, compiled=compiled), inputs(3)
+        net, input = Recurrent(graph, compiled=compiled), inputs(steps)
         with pytest.raises(NodegraphError, match="`outer`") as caught:
             net.backward(input, net.forward(input))
         messages.append(str(caught.value))

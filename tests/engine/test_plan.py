@@ -217,6 +217,11 @@ def test_states_and_masks_that_are_whole_numbers_stay_what_they_are(numpy_kernel
     assert_agrees(cell, input, [1.0, None, 1.0, None], feedback=[(0, 2), (1, 3)])
 
 
+def test_a_state_that_begins_as_whole_numbers_has_a_gradient(numpy_kernels):
+    cell = loop(lambda x, h: tanh(add(x, linear(h))))
+    assert loops(assert_agrees(cell, [normal(STEPS, BATCH, SIZE), rng.integers(0, 3, (BATCH, SIZE))], [1.0, 0.5]))
+
+
 POINTWISE = """Abs ELU Exp HardShrink HardTanh LeakyReLU LogSigmoid ReLU ReLU6 Sigmoid SoftPlus SoftShrink SoftSign
 Square Tanh TanhShrink""".split()
 OF_TWO = ["CAddTable", "CMulTable", "CSubTable", "CMaxTable", "CMinTable"]

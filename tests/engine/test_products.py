@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("numba", reason="needs the extra nodegraph[fast]")
 
-from numba import types  # noqa: E402
+from numba import njit, types  # noqa: E402
 
 from nodegraph.engine import numba_machine, products  # noqa: E402
 
@@ -122,6 +122,47 @@ def test_rows_that_are_looked_up(dtype, with_bias):
     close(grad_bias, 0.5 * gradient.sum(0) if with_bias else bias)
 
 
+def test_what_lies_beside_a_weight_is_not_touched(dtype):
+    """Its gradient may be a part of one array with other gradients, and infinity x what fills up a panel is NaN."""
+    for columns, inner in [(9, 5), (17, 33)]:
+        together = np.zeros(columns * inner + 16, dtype)
+        weight, rest = together[: columns * inner].reshape(columns, inner), together[columns * inner :]
+        gradient = np.zeros((2, columns), dtype)
+        gradient[:, 1::2] = np.inf
+        bias, input = np.zeros(columns, dtype), np.ones((2, inner), dtype)
+        products.outer_product(dtype)(gradient, input, dtype(1), weight, bias, 0, columns)
+        assert np.isinf(weight[1::2]).all() and not weight[::2].any() and not rest.any()
+        gradient[:] = np.inf
+        products.outer_product(dtype)(gradient, input, dtype(1), weight, bias, 0, columns)
+        assert np.isinf(weight).all() and not rest.any()
+
+
+def test_a_product_may_have_many_more_columns_than_terms(dtype):
+    columns = products.lanes(dtype) ** 2 + 1
+    a, b, bias = normal(dtype, 7, 1), normal(dtype, 1, columns), normal(dtype, columns)
+    c = np.zeros((7, columns), dtype)
+    products.product(dtype)(0, 7, a.reshape(-1), 0, 1, laid_out(b, False, bias), c.reshape(-1), 0, columns, columns)
+    close(c, a @ b + bias)
+
+
+def test_arrays_that_lie_otherwise_are_not_taken(dtype):
+    """Machine code computes the addresses of what lies row after row."""
+    n, number = products.lanes(dtype), dtype(1)
+    matrix, row, indices = np.zeros((n, n), dtype), np.zeros(n, dtype), np.zeros(n, int)
+    calls = [
+        (products.lay_out(dtype), [matrix, False, row, products.panels(n, n, dtype), 0, 1]),
+        (products.outer_product(dtype), [matrix, matrix, number, matrix, row, 0, n]),
+        (products.add_columns(dtype), [matrix, indices, number, matrix, row, 0, n]),
+    ]
+    for function, arguments in calls:
+        function(*arguments)
+        for k, array in enumerate(arguments):
+            if isinstance(array, np.ndarray):
+                other = np.repeat(array, 2, -1)[..., ::2]
+                with pytest.raises(TypeError, match="No matching definition"):
+                    function(*arguments[:k], other, *arguments[k + 1 :])
+
+
 def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkeypatch):
     """As in an installation that belongs to somebody else, without a home folder."""
     from numba.core import caching
@@ -130,22 +171,59 @@ def test_where_nothing_can_be_written_functions_are_compiled_all_the_same(monkey
     assert products._kept(lambda x: x + 1, types.intp)(1) == 2
 
 
-def test_machine_code_of_other_types_is_not_taken_for_that_asked_for(tmp_path, monkeypatch):
-    """Two processes that compile at the same time may leave files behind that name one thing and hold another."""
-    (tmp_path / "halved.py").write_text("def halved(x):\n    return x[0] / 2\n")
-    spec = importlib.util.spec_from_file_location("halved", tmp_path / "halved.py")
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A module in a file of its own, beside which numba keeps what it compiles."""
+    (tmp_path / "written.py").write_text(
+        "def halved(x):\n    return x[0] / 2\n\ndef calling():\n    return lambda x: called(x) + 1\n"
+    )
+    spec = importlib.util.spec_from_file_location("written", tmp_path / "written.py")
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "halved", module)
+    monkeypatch.setitem(sys.modules, "written", module)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def halved(written):
+    return written.halved
+
+
+def test_what_is_on_disk_is_not_compiled_again(halved):
+    kind = types.float64[::1]
+    assert not products._kept(halved, kind).stats.cache_hits
+    again = products._kept(halved, kind)
+    assert list(again.stats.cache_hits) == [(kind,)] and again(np.array([3.0])) == 1.5
+
+
+def test_what_calls_functions_of_its_own_is_not_compiled_again(written):
+    """Every process has functions of its own within, which are as good as those of the one that compiled."""
+    hits = []
+    for _ in range(2):
+        kept = products._kept(written.calling(), types.intp, called=njit(lambda x: 2 * x))
+        hits.append(sum(kept.stats.cache_hits.values()))
+        assert kept(3) == 7
+    assert hits == [0, 1]
+
+
+@pytest.mark.parametrize("make", [products.lay_out, products.add_columns, products.outer_product])
+def test_no_closure_holds_what_every_process_has_anew(make, dtype):
+    """Numba compares closures, byte by byte, to know what it finds on disk."""
+    cells = make(dtype).py_func.__closure__ or ()
+    assert not [cell for cell in cells if callable(cell.cell_contents) and not isinstance(cell.cell_contents, type)]
+
+
+def test_machine_code_of_other_types_is_not_taken_for_that_asked_for(halved, tmp_path):
+    """Two processes that compile at the same time may leave files behind that name one thing and hold another."""
     kinds = (types.float32[::1], np.float32), (types.float64[::1], np.float64)
     for kind, _ in kinds:
-        products._kept(module.halved, kind)
+        products._kept(halved, kind)
     one, other = sorted((tmp_path / "__pycache__").glob("*.nbc"))
     one.rename(tmp_path / "kept")
     other.rename(one)
     (tmp_path / "kept").rename(other)
     for kind, dtype in kinds:
-        assert products._kept(module.halved, kind)(np.array([3.0], dtype)) == 1.5
+        assert products._kept(halved, kind)(np.array([3.0], dtype)) == 1.5
 
 
 NETWORK = """

@@ -159,8 +159,23 @@ def test_the_source_is_the_same_in_every_process():
     assert [line.split()[0] for line in lines if "= soft_maxes." in line] == ["soft_max", "soft_max_backward"]
 
 
-def test_a_constant_is_of_the_type_of_the_rest_to_the_last_digit():
+@pytest.mark.parametrize(
+    ("constant", "text"),
+    [(1 / 3, "0.3333333333333333"), (2, "2.0"), (np.float32(0.1), "0.10000000149011612"), (float("inf"), "inf")],
+)
+def test_a_constant_is_of_the_type_of_the_rest_to_the_last_digit(constant, text):
     made = Pass(1, 1)
-    made.store(("y",), 0, 1, made.code.add("multiply", made.load(("x",), 0, 1), 1 / 3))
-    text = source_of([made], [("x",), ("y",)], np.dtype(np.float32), [], [])
-    assert "np.float32(float('0.3333333333333333'))" in text
+    made.store(("y",), 0, 1, made.code.add("power", made.load(("x",), 0, 1), constant))
+    source = source_of([made], [("x",), ("y",)], np.dtype(np.float32), [], [])
+    assert f"C0 = np.float32(float('{text}'))" in source and "x1 = x0 ** C0" in source
+
+
+def test_what_is_added_up_has_a_place_for_each_thread_and_the_rest_for_each_step():
+    made = Pass(2, 3)
+    place = made.load(("x",), 0, 3)
+    made.store(("y",), 0, 3, place)
+    made.sums.append((("sum",), 0, 0, place))
+    lines = source_of([made], [("x",), ("sum",), ("y",)], np.dtype(float), [], []).splitlines()
+    assert [line.strip() for line in lines if line.strip().startswith("a") and " = A" in line] == [
+        "a0 = A0[(t + S[0]) % S[1]]", "a1 = A1[thread]", "a2 = A2[(t + S[4]) % S[5]]"
+    ]  # fmt: skip

@@ -71,16 +71,21 @@ def test_rows_of_one_hot_that_are_only_multiplied_are_looked_up():
     assert kinds(made.backward_steps) == ["Pass", "CallStep"]
 
 
-def both(x):
-    rows = nn.OneHot(5)(x)
-    return [rows, nn.Tanh()(nn.Linear(5, 4)(rows))]
+def of_rows(wire):
+    """Both the product of some one-hot rows and what is wired to them."""
+
+    def wired(x):
+        rows = nn.OneHot(5)(x)
+        return [nn.Tanh()(nn.Linear(5, 4)(rows)), wire(rows)]
+
+    return wired
 
 
 READ = {
-    "returned": both,
-    "normalised": lambda x: [
-        nn.Tanh()(nn.Linear(5, 4)(rows)) if k else nn.SoftMax()(rows) for rows in [nn.OneHot(5)(x)] for k in (0, 1)
-    ],
+    "returned": of_rows(lambda rows: rows),
+    "normalised": of_rows(nn.SoftMax()),
+    "called": of_rows(nn.Max(1)),
+    "of a kernel": of_rows(nn.Square()),
     "read in part": lambda x: nn.Tanh()(nn.Linear(3, 4)(nn.Narrow(1, 1, 3)(nn.OneHot(5)(x)))),
     "of another shape": lambda x: nn.Tanh()(nn.Linear(5, 4)(nn.Select(0, 1)(nn.OneHot(5)(x)))),
 }
@@ -119,10 +124,14 @@ def test_rows_of_one_hot_of_any_shape(shape):
     assert any(isinstance(step, LookUp) for step in made.forward_steps) == (len(shape) == 1)
 
 
-def test_a_nan_in_the_gradient_of_a_weight_is_told_also_of_a_run_from_before_one_looked_for_it(tmp_path):
-    graph = of_one(lambda x: nn.Tanh()(nn.Linear(4, 4)(x).annotate(name="weighted"))).compile()
+@pytest.mark.parametrize("within", [lambda module: module, lambda module: of_one(module)])
+def test_a_nan_in_the_gradient_of_a_weight_is_told_also_of_a_run_from_before_one_looked_for_it(within, tmp_path):
+    module = within(nn.Linear(4, 4))
+    graph = of_one(lambda x: nn.Tanh()(module(nn.Sigmoid()(x)).annotate(name="weighted"))).compile()
     input, gradient = np.ones((3, 4)), np.full((3, 4), np.nan)
     graph.forward(input)
     graph.update_grad_input(input, gradient)
     with nodegraph.debug(folder=tmp_path, stop_at_nan=True), pytest.raises(NonFiniteError, match="weighted"):
         graph.acc_grad_parameters(input, gradient)
+    graph.acc_grad_parameters(input, gradient)  # Where one does not look for it, nothing is raised.
+    assert all(np.isnan(gradient).all() for gradient in graph.parameters()[1])

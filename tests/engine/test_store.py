@@ -118,6 +118,12 @@ def test_all_real_numbers_are_of_one_type_that_there_are_kernels_for(inputs, par
     assert found == (compiled and np.dtype(compiled))
 
 
+def test_of_which_type_the_gradients_are_does_not_matter():
+    linear = nn.Linear(4, 4)
+    linear.grad_weight = linear.grad_weight.astype(np.float32)
+    assert store._dtype({("input", 0): np.ones((3, 4))}, [linear]) == np.float64
+
+
 def test_without_real_numbers_nothing_is_compiled():
     assert store._dtype({("input", 0): np.ones(3, int)}, [nn.Tanh()]) is None
 

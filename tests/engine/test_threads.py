@@ -1,7 +1,10 @@
 """Threads share out the rows of a batch: the same numbers with any number of them, whatever the sizes."""
 
+import _thread
 import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,6 +94,35 @@ def test_an_error_in_a_share_comes_out():
 
     with pytest.raises(ValueError, match="of share 1"):
         threads.run(share, 2)
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as Python itself takes it, whatever another test has left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("while_it_waits", [False, True])
+def test_an_interrupt_comes_out_when_all_shares_have_ended(while_it_waits, ctrl_c):
+    """Else they would go on to write into arrays that the next run has by then."""
+    begun, done = threading.Barrier(3, timeout=20), []
+
+    def share(i):
+        begun.wait()
+        if i == 0:
+            if not while_it_waits:
+                raise KeyboardInterrupt
+            return
+        if while_it_waits:
+            _thread.interrupt_main()
+        time.sleep(0.2)
+        done.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.run(share, 3)
+    assert sorted(done) == [1, 2]
 
 
 @pytest.mark.parametrize(("processors", "expected"), [(5, 5), (None, 1)])

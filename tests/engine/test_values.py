@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nodegraph import GModule, Recurrent, nn
-from nodegraph.errors import NodegraphError, ShapeError
+from nodegraph.errors import InputError, NodegraphError, ShapeError
 from nodegraph.nn.module import Module
+from nodegraph.nn.view import ViewModule
 
 from agreement import assert_agrees, assert_close, run
 
@@ -123,6 +124,22 @@ def test_dropout_in_evaluation(module, called):
     assert calls_of(module, 3, 4, evaluate=True) == (["Dropout"] if called else [])
 
 
+class Parts(ViewModule):
+    """The first row, and the rest as one row, which NumPy must copy where the input is turned."""
+
+    def view(self, input):
+        return [input[:1], input[1:].reshape(-1)]
+
+
+def test_a_view_of_several_parts_is_called_where_some_of_them_are_copies():
+    x = nn.Identity()()
+    turned = nn.Transpose((0, 1))(nn.Tanh()(x))
+    graph, input = GModule(x, [nn.Exp()(part) for part in Parts()(turned).split(2)]), rng.standard_normal((3, 4))
+    expected = run(graph, input, [1.0, 0.5])
+    assert_close(run(graph.compile(), input, [1.0, 0.5]), expected)
+    assert [type(call.step.module) for call in graph.saved._loan.program.calls.values()] == [Parts]
+
+
 # Gradients of what starts a graph
 
 
@@ -205,6 +222,18 @@ def test_a_weight_that_is_a_part_of_another_array_is_seen_to_change():
         assert graph.saved.made
 
 
+def test_a_weight_that_the_program_may_not_write_to_is_seen_to_change(kernels):
+    weights, x = nn.CMul(4), nn.Identity()()
+    own = rng.standard_normal(4)
+    weights.weight = own.view()
+    weights.weight.flags.writeable = False
+    graph, input = GModule(x, nn.Tanh()(weights(x))).compile().evaluate(), rng.standard_normal((3, 4))
+    for _ in range(3):
+        own *= 1.5
+        np.testing.assert_allclose(graph.forward(input), np.tanh(input * own), atol=1e-14)
+        assert graph.saved.made
+
+
 # Errors
 
 
@@ -247,3 +276,15 @@ def test_an_error_where_there_are_no_steps_names_none(forward):
     nets = [Recurrent(cell, compiled=compiled) for compiled in (False, True)]
     eager, compiled = (message(net, [np.ones((2, 3, 4)), np.ones((3, 4))]) for net in nets)
     assert eager == compiled and "`failing`" in eager and "step" not in eager
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_a_graph_inside_that_gets_another_number_of_values_is_refused_as_it_is_node_by_node(given):
+    a, b = nn.Identity()(), nn.Identity()()
+    inner, nodes = GModule([a, b], nn.CAddTable()([a, b])), [nn.Identity()() for _ in range(given)]
+    graph, refusals = GModule(nodes, nn.Tanh()(inner(nodes))), []
+    for net in (graph, graph.clone().compile()):
+        with pytest.raises(InputError) as caught:
+            net.forward([np.ones((2, 4))] * given if given > 1 else np.ones((2, 4)))
+        refusals.append(str(caught.value))
+    assert refusals[0] == refusals[1]
