@@ -217,10 +217,9 @@ class GModule(Module):
             grad_input = checked_grad_input(call, grad_output)
         except Exception as error:
             raise self.error_of(node, error, "gradient " + table.describe(grad_output))
-        if self.hooks:
-            for _, backward in self.hooks:
-                if backward:
-                    backward(node, call)
+        for _, backward in self.hooks:
+            if backward:
+                backward(node, call)
         return grad_input
 
     def acc_grad_parameters(self, input: Any, grad_output: Any, scale: float = 1.0) -> None:

@@ -240,6 +240,8 @@ def nest(structure: Any) -> Node:
 def annotate_nodes() -> None:
     """Name each node after the local variable of the caller that holds it, unless it has a name.
 
+    Variables such as `_` and `_3` are passed over: in notebooks they hold what was shown last.
+
     >>> from nodegraph import nn
     >>> def wire():
     ...     x = nn.Identity()()
@@ -250,7 +252,7 @@ def annotate_nodes() -> None:
     'hidden'
     """
     for name, value in sys._getframe(1).f_locals.items():
-        if isinstance(value, Node) and value.name is None:
+        if isinstance(value, Node) and value.name is None and name.strip("_0123456789"):
             value.annotate(name=name)
 
 

@@ -78,4 +78,4 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
         places = [(key(array)[0] - key(base)[0]) // base.itemsize for array in arrays]
         if places == list(places[0] + starts[:-1]):
             return base if base.size == starts[-1] else base[places[0] : places[0] + starts[-1]]
-    return np.concatenate([array.ravel() for array in arrays])
+    return np.concatenate([np.asarray(array).ravel() for array in arrays])

@@ -50,14 +50,16 @@ def pad_sequences(
             like = int(value) if value == value // 1 else value  # so that 0.0 leaves integers what they are
             dtypes: list[Any] = [array.dtype for array in filled] or [float]
             dtype = np.result_type(*dtypes, like)
-        with np.errstate(invalid="raise"):  # NaN is no integer
+        if np.dtype(dtype).kind not in "fiub":
+            raise TypeError("expected a type of real numbers")
+        with np.errstate(invalid="raise", over="raise"):  # NaN is no integer
             result = np.full((len(arrays), steps, *rest), value, dtype)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ArgumentError(f"value {value!r} and dtype {dtype!r} make no array: {error}") from error
-    for row, array in zip(result, arrays):
+    for i, (row, array) in enumerate(zip(result, arrays)):
         n = min(len(array), steps)
         if n:
-            row[_side(padding, n, steps)] = array[_side(truncating, n, len(array))]
+            row[_side(padding, n, steps)] = _cast(array[_side(truncating, n, len(array))], result.dtype, i)
     return result.swapaxes(0, 1) if time_first else result
 
 
@@ -94,8 +96,24 @@ def sequence_mask(
     return mask if time_first else mask.T
 
 
+def _cast(array: np.ndarray, dtype: np.dtype[Any], i: int) -> np.ndarray:
+    """Elements of sequence i in another type, fractions cut off; DataError for a number beyond its range."""
+    if dtype.kind in "iu" and array.size:
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        outside = ~((array >= least) & (array <= most))
+        if outside.any():
+            raise DataError(f"sequence {i} has {array[outside][0]}, which is no {dtype}")
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if dtype.kind == "f" and array.dtype.kind != "b" and (np.isinf(cast) & np.isfinite(array)).any():
+        raise DataError(f"sequence {i} has numbers too large for {dtype}")
+    return cast
+
+
 def _arrays(sequences: Iterable[Any]) -> list[np.ndarray]:
     """The sequences as arrays; DataError unless the elements are all numbers, or all rows of one shape."""
+    if not isinstance(sequences, Iterable):
+        raise DataError(f"expected a list of sequences, got {sequences!r:.100}")
     arrays: list[np.ndarray] = []
     shape: tuple[int, ...] | None = None
     for i, sequence in enumerate(sequences):

@@ -69,6 +69,9 @@ def as_gradient(value: Any) -> Any:
     return None if value is None else as_value(value)
 
 
+MOST_LISTED = 16
+"""So many parts of a table are described one by one."""
+
 _KEPT = {np.dtype(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)}
 
 
@@ -216,7 +219,7 @@ def describe(value: Any) -> str:
     ('[(2, 3), a number]', '(2, 3)')
     """
     if is_table(value):
-        return "[" + ", ".join(describe(part) for part in value) + "]"
+        return _listed(value, describe)
     if value is None:
         return "None"
     if not isinstance(value, (int, float)) and not hasattr(value, "shape"):
@@ -227,5 +230,11 @@ def describe(value: Any) -> str:
 def describe_shape(shape: Any) -> str:
     """The same for a shape as `shape` gives it."""
     if isinstance(shape, list):
-        return "[" + ", ".join(describe_shape(part) for part in shape) + "]"
+        return _listed(shape, describe_shape)
     return str(tuple(shape)) if len(shape) else "a number"
+
+
+def _listed(parts: Any, describe: Callable[[Any], str]) -> str:
+    """The parts of a table in words; of a long one, such as a list of lists in an array's place, the first ones."""
+    shown = [describe(part) for part in (parts if len(parts) <= MOST_LISTED else parts[:3])]
+    return "[" + ", ".join(shown) + ("" if len(shown) == len(parts) else f", ... {len(parts)} in all") + "]"

@@ -131,10 +131,13 @@ def test_the_whole_model_is_drawn_with_the_node_that_failed(drawn):
 
 
 class Wrapper(nn.Module):
-    """A user's module that runs a graph inside, and does not tell."""
+    """A user's module that runs a graph inside, and hides it."""
 
     def __init__(self, inner):
         self.inner = inner
+
+    def children(self):
+        return []
 
     def update_output(self, input):
         return self.inner.forward(input)
@@ -243,6 +246,19 @@ def test_a_picture_that_cannot_be_made_hides_nothing(folder, drawn, monkeypatch,
     assert not where.exists() or not where.is_dir() or not list(where.iterdir())
 
 
+def test_an_error_while_a_picture_is_made_has_none_itself(folder, monkeypatch):
+    pictures = []
+
+    def failing(*args, **kwargs):
+        pictures.append(fail().picture)
+        raise OSError("no space left")
+
+    monkeypatch.setattr("nodegraph.viz.draw", failing)
+    with nodegraph.debug(folder=folder):
+        fail()
+    assert pictures == [None]
+
+
 def test_errors_that_are_not_about_a_node_have_no_picture(folder, drawn):
     with nodegraph.debug():
         caught(lambda: net().forward([np.zeros((3, 5))]), InputError)
@@ -306,6 +322,12 @@ def test_a_parameter_that_is_nan_is_named(drawn):
     assert str(error).splitlines()[0].endswith("its input ranges from 1 to 1; its weight has 1 NaN")
 
 
+def test_the_node_is_named_in_a_compiled_graph_too(drawn):
+    model = log_net().compile()
+    assert np.isnan(model.forward(np.array([-1.0]))).all()
+    assert stopped(lambda: model.forward(np.array([-1.0]))).node.name == "inner"
+
+
 def test_backward_stops_too_after_a_compiled_forward(drawn):
     x = nn.Identity()()
     model = GModule(x, nn.Tanh()(nn.Linear(2, 2)(x).annotate(name="hidden")).annotate(name="y")).compile()
@@ -313,6 +335,15 @@ def test_backward_stops_too_after_a_compiled_forward(drawn):
     nodegraph.debug(stop_at_nan=True)
     error = caught(lambda: model.backward(np.ones((3, 2)), np.full((3, 2), np.inf)), NonFiniteError)
     assert error.node is model.node("y") and "the gradient that came in has 6 inf" in str(error)
+
+
+def test_backward_over_time_stops_too_after_a_compiled_forward(drawn):
+    x, h = nn.Identity()(), nn.Identity()()
+    model = Recurrent(GModule([x, h], nn.Tanh()(nn.CAddTable()([x, h])).annotate(name="y")))
+    output = model.forward([np.ones((4, 2, 3)), np.zeros((2, 3))])
+    assert model.tape.programs
+    error = stopped(lambda: model.backward(None, [np.full(output[0].shape, np.inf), None]))
+    assert error.node.name == "y" and "the gradient that came in has 6 inf" in str(error)
 
 
 def test_backward_stops_too(drawn):

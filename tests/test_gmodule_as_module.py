@@ -143,6 +143,13 @@ def test_replace():
     check_gradients(net, rng.standard_normal((3, 4)))
 
 
+def test_replace_asks_once_for_a_module_that_stands_at_two_nodes():
+    x, tanh, asked = nn.Identity()(), nn.Tanh(), []
+    net = GModule(x, tanh(tanh(x)))
+    net.replace(lambda module: asked.append(module) or module)
+    assert asked == [x.module, tanh, net]
+
+
 def test_a_replacement_that_is_no_module_changes_nothing():
     net = mlp()
     modules = [node.module for node in net.nodes]

@@ -19,12 +19,18 @@ def test_the_graphs_are_networkx_graphs():
     assert list(net.bg.edges) == [(y, x)] and isinstance(x, Node)
 
 
+def test_the_graph_of_a_single_node_holds_it():
+    x = nn.Identity()()
+    assert list(GModule(x, x).fg) == [x] and not GModule(x, x).fg.edges
+
+
 def test_the_tape_holds_each_nodes_values_and_gradients():
     net = mlp()
     x, g = rng.standard_normal((3, 4)), rng.standard_normal((3, 2))
     y = net.forward(x)
     gx = net.backward(x, g)
-    assert net.tape["x"].output is x and (net.tape["y"].output == y).all() and net.tape["x"].grad_input is gx
+    assert net.tape["x"].output is x and (net.tape["y"].output == y).all()
+    assert (net.tape["x"].grad_input == gx).all()
     np.testing.assert_array_equal(net.tape[net.node("squashed")].grad_output, g @ net.node("y").module.weight)
     assert [node.name for node, _ in net.tape] == ["x", "hidden", "squashed", "y"]
     with pytest.raises(ArgumentError):

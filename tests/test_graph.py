@@ -43,6 +43,13 @@ def test_an_input_with_several_parents_is_told_the_first():
         GModule(total, nn.Tanh()(total))
 
 
+def test_a_node_is_visited_once_however_many_paths_lead_to_it():
+    x = node = nn.Identity()()
+    for _ in range(60):
+        node = nn.CAddTable()([nn.Tanh()(node), nn.Sigmoid()(node)])
+    assert len(GModule(x, node).nodes) == 1 + 3 * 60
+
+
 def test_an_unused_part_of_a_split_is_told_with_what_takes_a_single_part():
     x = nn.Identity()()
     first, _ = x.split(2)

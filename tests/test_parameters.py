@@ -53,6 +53,15 @@ def columns():
     return [*np.arange(6.0).reshape(3, 2).T]
 
 
+def turned_round():
+    return [np.arange(6.0).reshape(2, 3).T]
+
+
+def single_beside_double():
+    memory = np.arange(4.0)
+    return [memory[:2], memory[2:].view(np.float32)]
+
+
 def of_two_vectors():
     return [np.arange(6.0)[:3], np.arange(6.0)[3:]]
 
@@ -61,7 +70,7 @@ def of_two_vectors():
     "place",
     [
         of_a_buffer, of_shared_memory, side_by_side_in_shared_memory, rows_of_a_matrix, single_in_a_double,
-        in_the_wrong_order, with_a_gap, columns, of_two_vectors,
+        in_the_wrong_order, with_a_gap, columns, turned_round, single_beside_double, of_two_vectors,
     ],
 )  # fmt: skip
 def test_parameters_become_parts_of_one_vector_wherever_they_lie(place):
@@ -102,6 +111,7 @@ whole = np.zeros(24)
         [whole[0:20:2], whole[1:10:2], whole[3:6:2]],
         [whole[:12].reshape(3, 4), whole[:12].reshape(3, 4).T],
         [whole[:10], whole[2:4], whole[8:12]],
+        [whole[:4], whole[6:10], whole[2:5]],
     ],
 )
 def test_arrays_with_memory_in_common_are_refused(arrays):

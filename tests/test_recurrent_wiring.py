@@ -53,6 +53,30 @@ def test_one_that_is_not_masked_takes_no_mask():
         over_time().forward([normal(4, 2, 3), np.array([4, 1])])
 
 
+def test_sequences_of_a_masked_one_have_one_batch_but_features_of_their_own():
+    x, y, h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    cell = GModule([x, y, h], nn.CAddTable()([nn.Linear(3, 2)(x), nn.Linear(5, 2)(y), h]))
+    net, lengths = Recurrent(cell, feedback=[(0, 2)], masked=True), np.array([4, 1])
+    assert net.forward([normal(4, 2, 3), normal(4, 2, 5), lengths])[0].shape == (4, 2, 2)
+    with pytest.raises(ShapeError, match="expected sequences of one batch where there is a mask"):
+        net.forward([normal(4, 2, 3), normal(4, 3, 5), lengths])
+    with pytest.raises(ShapeError, match=r"lengths \(batch,\), here \(2,\), .* found \(3,\)"):
+        net.output_shape([(4, 2, 3), (4, 2, 5), (3,)])
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 3), (4, 2, 3, 5)])
+def test_an_array_has_no_mask_in_it_however_many_axes_it_has(shape):
+    with pytest.raises(ShapeError, match="expected a table of 4"):
+        Recurrent(lstm.create(3, 2), masked=True).forward(normal(*shape))
+
+
+def test_only_what_is_taken_is_asked_for():
+    for net, unsaid in (over_time(masked=True), "state"), (two_sequences(), "mask"):
+        with pytest.raises(ShapeError, match="expected a table of") as caught:
+            net.forward(normal(4, 2, 3))
+        assert unsaid not in str(caught.value)
+
+
 def test_without_a_mask_outputs_need_no_batch():
     x = nn.Identity()()
     net = Recurrent(GModule(x, nn.Sum(0)(x)), feedback=[])

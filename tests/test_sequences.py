@@ -84,12 +84,31 @@ def test_sequences_that_do_not_fit_together(sequences):
     "arguments",
     [
         {"padding": "left"}, {"truncating": None}, {"maxlen": -1}, {"maxlen": 2.5}, {"value": "x"}, {"value": None},
-        {"value": np.nan, "dtype": int}, {"dtype": "nonsense"},
+        {"value": np.nan, "dtype": int}, {"dtype": "nonsense"}, {"dtype": "U5"}, {"dtype": object}, {"dtype": complex},
+        {"value": 1e9, "dtype": np.float16},
     ],
 )  # fmt: skip
 def test_senseless_arguments(arguments):
     with pytest.raises(ArgumentError):
         pad_sequences([[1], [2, 3]], **arguments)
+
+
+@pytest.mark.parametrize(
+    "number, dtype",
+    [(300, "int8"), (-1, "uint8"), (2.0**70, int), (np.nan, int), (-np.inf, "int32"), (1e9, np.float16)],
+)
+def test_a_number_that_the_type_does_not_hold_is_named_and_not_turned_into_another(number, dtype):
+    with pytest.raises(DataError, match="sequence 1 has .*" + np.dtype(dtype).name):
+        pad_sequences([[1], [2, number]], dtype=dtype)
+    assert pad_sequences([[1.0], [2.0, 100.75]], dtype="int8").tolist() == [[0, 1], [2, 100]]
+    assert np.isinf(pad_sequences([[1.0, np.inf]], dtype=np.float16)).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("sequences", [None, 3])
+def test_something_that_is_no_list_of_sequences(sequences):
+    for function in pad_sequences, sequence_lengths:
+        with pytest.raises(DataError, match=f"expected a list of sequences, got {sequences}"):
+            function(sequences)
 
 
 def test_senseless_lengths():

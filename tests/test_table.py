@@ -25,6 +25,14 @@ def test_floats_long_integers_and_booleans_stay_the_arrays_they_are():
         assert table.as_value([array])[0] is array
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int8])
+def test_an_array_of_a_subclass_becomes_a_plain_one(dtype):
+    class Tagged(np.ndarray):
+        pass
+
+    assert type(table.as_value(np.ones(2, dtype).view(Tagged))) is np.ndarray
+
+
 def test_whole_numbers_beyond_int64_are_refused():
     top = np.iinfo(np.int64).max
     assert table.as_value(np.array([top], np.uint64)).tolist() == [top]
@@ -58,6 +66,10 @@ def test_shapes_in_words():
     assert table.describe(value) == "[(2, 3), [(4,), None], a number]"
     assert table.describe([]) == "[]" and table.describe(None) == "None"
     assert table.describe_shape([(2, 3), [(4,)], ()]) == "[(2, 3), [(4,)], a number]"
+
+
+def test_the_shapes_in_a_shape_come_from_left_to_right():
+    assert [*table.shapes([(2, 3), [[], (4,)], ()])] == [(2, 3), (4,), ()] and [*table.shapes((5,))] == [(5,)]
 
 
 def test_copy_writes_into_the_arrays_at_the_same_places():
@@ -122,6 +134,7 @@ def test_same_structure(a, b, same):
         ([np.ones(2)], np.ones((1, 2)), False),
         (np.ones((1, 2)), [np.ones(2)], False),
         ([np.ones(2)], [np.ones(2), np.ones(2)], False),
+        ([np.ones(2), np.ones(1)], [np.ones(2), np.zeros(1)], False),
         (np.ones(2), np.ones((1, 2)), False),
     ],
 )
@@ -154,8 +167,19 @@ def test_about_equal_allows_for_rounding_beside_the_largest_number(dtype, roundi
     assert table.about_equal(within, b) and not table.about_equal(beyond, b)
     assert not table.about_equal([np.ones(2), np.ones(2)], [np.ones(2), np.zeros(2)])
     assert not table.about_equal(np.full(2, 1 + 5 * rounding, dtype), np.ones(2, dtype))
+    assert not table.about_equal(np.full(2, 2 * rounding**2, dtype), np.full(2, rounding**2, dtype))
 
 
 def test_a_mask_of_numpy_is_not_lost_in_silence():
     with pytest.raises(InputError, match="without a mask: fill it, or give the mask as an input"):
         nn.Tanh().forward(np.ma.masked_array([1.0, 2.0], [True, False]))
+
+
+def test_of_a_long_list_the_first_parts_are_described():
+    """A list of lists in the place of an array makes no message of a thousand words."""
+    assert (
+        table.describe([[1.0] * 200] * 2)
+        == "[" + ", ".join(["[a number, a number, a number, ... 200 in all]"] * 2) + "]"
+    )
+    assert table.describe_shape([(2, 3)] * 17) == "[(2, 3), (2, 3), (2, 3), ... 17 in all]"
+    assert table.describe_shape([(2,)] * 16).count("(2,)") == 16

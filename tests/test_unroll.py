@@ -32,3 +32,4 @@ def test_a_cell_without_states():
     network, value = unroll(GModule(x, nn.Tanh()(x)), 3, feedback=[]), np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(network.forward(value), np.tanh(value))
     assert all(isinstance(node.parents, tuple) for node in network.nodes)
+    assert not any(node.name for node in network.nodes)

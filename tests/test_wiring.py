@@ -66,7 +66,7 @@ def test_annotations():
         "description": "words",
         "graph_attributes": {"color": "red"},
     }
-    assert x.name == "x" and x.label().splitlines()[:3] == ["x", "words", "Identity()"]
+    assert x.name == "x" and x.label().splitlines() == ["x", "words", "Identity()", x.place]
 
 
 def test_annotate_nodes_uses_the_names_of_local_variables():
@@ -75,6 +75,15 @@ def test_annotate_nodes_uses_the_names_of_local_variables():
     other = nn.Tanh()(x)
     annotate_nodes()
     assert (x.name, hidden.name, other.name) == ("x", "kept", "other")
+
+
+def test_annotate_nodes_passes_over_what_a_notebook_showed_last():
+    _ = _3 = hidden = nn.Identity()()
+    annotate_nodes()
+    assert hidden.name == "hidden"
+    _ = nn.Identity()()
+    annotate_nodes()
+    assert _.name is None
 
 
 def test_a_node_knows_its_line():
@@ -105,6 +114,7 @@ def test_a_criterion_on_nodes():
         (lambda: nn.CAddTable()([nn.Identity()(), nn.Identity()]), r"module Identity\(\).* position 1"),
         (lambda: nn.Tanh()(None), "None where a node belongs"),
         (lambda: nn.CAddTable()([nn.Identity()(), None]), "None.*position 1"),
+        (lambda: nn.CAddTable()([nn.Identity()(), 5, None]), "5 at position 1, which is not a node"),
         (lambda: nn.Tanh()([]), "empty list"),
         (lambda: nn.Tanh()(np.zeros((2, 3))), r"array of shape \(2, 3\) where a node belongs"),
         (lambda: nn.Tanh()([[nn.Identity()()]]), r"list of 1 at position 0.*nest"),

@@ -43,6 +43,14 @@ class Component:
 
     __array_ufunc__ = None  # So that NumPy leaves `array - module` to the module, which refuses it.
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, instead in (("forward", "update_output"), ("backward", "update_grad_input")):
+            if name in vars(cls) and hasattr(super(cls, cls), name):
+                raise ArgumentError(f"{cls.__name__} defines {name}, which graphs do not call: define {instead}")
+        if vars(cls).get("__slots__"):
+            raise ArgumentError(f"{cls.__name__}: a module has no __slots__: a run copies what its dictionary has")
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if not cls.made_of_nodes:
             check_settings(cls.__name__, [*args, *kwargs.values()])
@@ -107,8 +115,10 @@ class Component:
         def convert(value: Any) -> Any:
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != dtype:
                 return converted.setdefault(id(value), (value.astype(dtype), value))[0]
-            if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
-                return type(value)(convert(part) for part in value)
+            if isinstance(value, (list, tuple)):
+                parts = [convert(part) for part in value]
+                if any(part is not old for part, old in zip(parts, value)):
+                    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
             return value
 
         self.convert_arrays(convert)

@@ -13,7 +13,7 @@ from nodegraph import parameters as flat
 from nodegraph import table
 from nodegraph.debug import check_grad_input, check_grad_parameters, check_output, mode, report
 from nodegraph.errors import ArgumentError, ModuleError, NodegraphError, ShapeError, StateError
-from nodegraph.nn.component import Component
+from nodegraph.nn.component import RUN_STATE, Component
 from nodegraph.node import Node
 
 
@@ -27,9 +27,11 @@ class Module(Component):
         acc_grad_parameters(self, input, grad_output, scale=1.0)   # adds scale x gradient to self.grad_weight ...
 
     and `output_shape(self, shape)`, which is also the check of every input: it raises ShapeError for what the module
-    cannot take. They leave input and grad_output as they are, and return new arrays or views of what they got, for a
-    run keeps them: an array that is used again at the next call would change an earlier one. During the last two
-    methods `self.output` is the output of the run in question, and so is whatever else `update_output` stored; by
+    cannot take. A module with others inside lists them in `children(self)`.
+
+    The methods leave input and grad_output as they are, and return new arrays or views of what they got, for a run
+    keeps them: an array that is used again at the next call would change an earlier one. During the last two methods
+    `self.output` is the output of the run in question, and so is whatever else `update_output` stored; by
     convention it stores one thing, `self.saved`.
 
     Source: torch/nn, Module.lua.
@@ -109,7 +111,7 @@ class Module(Component):
 
         `grad_output` has the structure of the output, and is taken in its types; None stands for zeros. `input` is that
         of the forward, or None. Raises ShapeError where the gradient differs, StateError when there was no forward, or
-        when the last one was that of another input.
+        when the last one was that of another input. What it returns is the caller's, who may change it.
         """
         if self._last is None:
             raise StateError(f"{self.describe()}: a backward needs a forward before it")
@@ -124,9 +126,10 @@ class Module(Component):
                 if not table.fits(gradient, call.output):
                     shape = table.describe(call.output)
                     raise ShapeError(f"expected a gradient of the output's shape, {shape}")
-                return call.backward(table.in_types_of(call.output, gradient), scale)
+                grad_input = self.grad_input = _copied(call.backward(table.in_types_of(call.output, gradient), scale))
             except Exception as error:
                 raise self._failed(error, "gradient " + table.describe(grad_output), call.input, "backward")
+        return grad_input
 
     def ran(self) -> Any:
         """What the last run saved; StateError if there was none."""
@@ -141,17 +144,43 @@ class Module(Component):
 
     # Parameters
 
+    def children(self) -> list[Module]:
+        """The modules directly inside this one.
+
+        ArgumentError for a module in an attribute of a class that does not say what its children are.
+        """
+        if type(self).__module__.startswith("nodegraph.nn."):  # The library's own say so.
+            return []
+        for name, value in vars(self).items():
+            if isinstance(value, (Module, list, tuple)) and name not in RUN_STATE and _holds_module(value):
+                raise ArgumentError(
+                    f"{self.describe()}: would its {name} be trained? Define children(), which lists the modules inside"
+                )
+        return []
+
     def own_parameter_names(self) -> list[str]:
         """Those of `parameter_names` that the module has."""
         return [name for name in self.parameter_names if getattr(self, name, None) is not None]
 
     def parameters(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The parameters and their gradients, in Torch's order; a module that stands at two places counts twice."""
+        """The parameters and their gradients, in Torch's order; a module that stands at two places counts twice.
+
+        ArgumentError for a parameter that is no array of real numbers with a gradient of the same shape.
+        """
         names = self.own_parameter_names()
         try:
             values, gradients = [getattr(self, n) for n in names], [getattr(self, "grad_" + n) for n in names]
         except AttributeError as error:
             raise StateError(f"{self.describe()} has no {error.name}: a parameter has its gradient beside it") from None
+        for name, value, gradient in zip(names, values, gradients):
+            if getattr(self, name) is not value:
+                raise ArgumentError(f"{self.describe()}: its {name} is another array whenever one asks for it")
+            real = all(isinstance(array, np.ndarray) and array.dtype.kind == "f" for array in (value, gradient))
+            if not real or value.shape != gradient.shape:
+                raise ArgumentError(
+                    f"{self.describe()}: its {name} and its grad_{name} must be arrays of real numbers of one shape, "
+                    f"got {_what(value)} and {_what(gradient)}"
+                )
         for child in self.children():
             for mine, theirs in zip((values, gradients), child.parameters()):
                 mine.extend(theirs)
@@ -197,13 +226,15 @@ class Module(Component):
     def update_parameters(self, rate: float) -> None:
         """Go a step down the gradient: parameter -= rate x gradient, once for each gradient array.
 
-        ArgumentError for parameters that overlap in memory, such as a weight and its transpose.
+        ArgumentError for parameters that are read-only, or that overlap in memory, such as a weight and its transpose.
         """
         if not isinstance(rate, Real) or math.isnan(rate):
             raise ArgumentError(f"{self.describe()}: the rate must be a number, got {rate!r}")
         pairs = {(flat.key(p), flat.key(g)): (p, g) for p, g in zip(*self.parameters())}
         flat.refuse_overlaps([*{place: parameter for (place, _), (parameter, _) in pairs.items()}.values()])
         for parameter, gradient in pairs.values():
+            if not parameter.flags.writeable:
+                raise ArgumentError(f"{self.describe()}: a parameter of shape {parameter.shape} is read-only: copy it")
             parameter -= rate * gradient
 
     def reset(self) -> Module:
@@ -323,6 +354,15 @@ class Call:
                 frame["grad_" + name] = module["grad_" + name]
 
 
+def _holds_module(value: Any) -> bool:
+    return any(isinstance(part, Module) for part in (value if isinstance(value, (list, tuple)) else [value]))
+
+
+def _what(value: Any) -> str:
+    """What stands in the place of a parameter, in words."""
+    return f"{value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+
+
 def _copied(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
@@ -338,7 +378,7 @@ def checked_grad_input(call: Call, grad_output: Any) -> Any:
     return grad_input
 
 
-def accumulate_jointly(calls: list[Call], scale: float = 1.0) -> None:
+def accumulate_jointly(calls: list[Call], scale: float) -> None:
     """`acc_grad_parameters` of several calls of one module, over all their rows at once where the module allows it."""
     module, first = calls[0].module, calls[0]
     if type(module).acc_grad_parameters is Module.acc_grad_parameters:

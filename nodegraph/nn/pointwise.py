@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nodegraph import table
 from nodegraph.errors import ArgumentError, ShapeError
 from nodegraph.nn.module import Module
 
@@ -22,7 +23,7 @@ class Pointwise(Module):
     elements; nothing is broadcast, and the output has the shape of the first.
 
     Both are applied to symbols, too, when a graph is compiled, drawn or exported: so no `if` on values, but `np.where`.
-    Constants are Python numbers, which keep float32 in float32. A derivative that is 0 or 1 may be a plain condition.
+    The value of float32 inputs is float32, whatever the constants. A derivative of 0 or 1 may be a plain condition.
     """
 
     parameter_names = ()
@@ -54,7 +55,17 @@ class Pointwise(Module):
         y, x = self.formula(*xs), xs[0]
         if isinstance(y, numbers.Real) and x.shape:  # The formula is a constant.
             return np.full(x.shape, y, x.dtype if x.dtype.kind == "f" else float)
-        return np.asarray(y)
+        if not isinstance(y, (np.ndarray, np.generic)):  # It is being recorded.
+            return np.asarray(y)
+        y = np.asarray(y)
+        if y.shape != x.shape:
+            raise ShapeError(f"its formula gave {table.describe(y)}: expected a value of the input's shape")
+        given = [input] if self.arity == 1 else input
+        if all(y.dtype != x.dtype for x in given):  # As in compiled loops, though np.where of two numbers is float64.
+            types = [x.dtype for x in given if x.dtype.kind != "b"]
+            if types and np.result_type(*types).kind == "f":
+                y = y.astype(np.result_type(*types), copy=False)
+        return y
 
     def update_grad_input(self, input: Any, grad_output: np.ndarray) -> Any:
         xs, grad_output = self._operands(input), np.asarray(grad_output)

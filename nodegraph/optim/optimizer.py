@@ -65,7 +65,7 @@ class Optimizer:
         """Follow the module's arrays where they were exchanged since the last step."""
         if self._module is None:
             return
-        values, gradients = flat.unique(*self._module.parameters())
+        values, gradients = flat.unique(*_lists(self._module))
         if [v.shape for v in values] != [v.shape for v in self.parameters]:
             raise StateError(
                 f"{type(self).__name__}: the module's parameters have other shapes than when the optimiser was made; "
@@ -246,7 +246,7 @@ def fitting(value: Any, shape: tuple[int, ...], dtype: Any, what: str) -> np.nda
 
 def _lists(parameters: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     if isinstance(parameters, Module):
-        return parameters.parameters()
+        parameters = parameters.parameters()
     try:
         values, gradients = parameters
     except (TypeError, ValueError):

@@ -1,6 +1,8 @@
 """What modules and criterions have in common: conversion between types, arguments, how they read."""
 
 import sys
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -26,6 +28,35 @@ def test_float_converts_real_arrays_wherever_they_are_kept():
     assert module.listed[1] is module.mixed[0] is module.real and module.mixed[1] == 3
     assert isinstance(module.pair, tuple)
     assert module.indices.dtype == int and module.mask.dtype == bool
+
+
+class Pair(NamedTuple):
+    mean: np.ndarray
+    count: int
+
+
+def test_float_converts_arrays_in_lists_within_lists_and_in_named_tuples():
+    module = Keeping()
+    module.deep, module.named = [[np.ones(2), [module.real]], 3], Pair(np.ones(2), 3)
+    module.float()
+    assert module.deep[0][0].dtype == np.float32 and module.deep[0][1][0] is module.real and module.deep[1] == 3
+    assert module.named.mean.dtype == np.float32 and module.named.count == 3
+
+
+@pytest.mark.parametrize("as_dataclass", [False, True])
+def test_slots_are_refused_where_the_class_is_made(as_dataclass):
+    """A run works on a copy of the module, which would lack them."""
+    with pytest.raises(ArgumentError, match="Scaled: a module has no __slots__"):
+        if as_dataclass:
+
+            @dataclass(slots=True)
+            class Scaled(nn.Module):
+                factor: float
+
+        else:
+
+            class Scaled(nn.Module):
+                __slots__ = ("factor",)
 
 
 def test_arrays_of_the_type_already_stay_the_arrays_they_are():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodegraph import nn
+from nodegraph import GModule, nn
 from nodegraph.check import check_gradients
 from nodegraph.errors import ArgumentError, ModuleError, ShapeError
 
@@ -187,3 +187,44 @@ def test_a_formula_of_two_inputs_needs_to_say_so():
         class Product(nn.Pointwise):
             def formula(self, a, b):
                 return a * b
+
+
+FLOAT64_WITHIN = {
+    "a choice of two numbers": lambda *xs: np.where(xs[0] > 0, 1.0, 0.0),
+    "a choice of two whole numbers": lambda *xs: np.where(xs[0] > 0, 1, 0),
+    "a condition": lambda *xs: xs[-1] > 0,
+    "a number of NumPy's": lambda *xs: xs[-1] * np.sqrt(2.0),
+}
+
+
+@pytest.mark.parametrize("formula", FLOAT64_WITHIN.values(), ids=FLOAT64_WITHIN)
+@pytest.mark.parametrize("arity", [1, 2])
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_formulas_value_has_the_type_of_its_inputs(formula, arity, compiled, dtype):
+    def of_xs(self, *xs):
+        return formula(*xs)
+
+    def derivatives(self, xs, y):
+        return [np.sqrt(2.0) * x for x in xs]
+
+    module = type("Mine", (nn.Pointwise,), {"arity": arity, "formula": of_xs, "derivatives": derivatives})()
+    x = nn.Identity()()
+    graph = GModule(x, module([nn.Tanh()(x)] * arity) if arity > 1 else module(nn.Tanh()(x)))
+    input = np.array([[-1.0, 2.0]], dtype)
+    output = (graph.compile() if compiled else graph).forward(input)
+    assert output.dtype == graph.backward(input, np.ones_like(output)).dtype == dtype
+    np.testing.assert_allclose(output, formula(*[np.tanh(input)] * arity).astype(dtype), rtol=1e-6)
+
+
+def test_a_formula_that_spreads_its_input_is_refused():
+    class Scaled(nn.Pointwise):
+        def formula(self, x):
+            return x * np.arange(3.0)
+
+        def derivative(self, x, y):
+            return np.arange(3.0)
+
+    np.testing.assert_array_equal(Scaled().forward(np.ones((2, 3))), [[0, 1, 2], [0, 1, 2]])
+    with pytest.raises(ShapeError, match=r"Scaled\(\) got \(2, 1\): its formula gave \(2, 3\): expected"):
+        Scaled().forward(np.ones((2, 1)))

@@ -74,6 +74,25 @@ def test_cg_never_goes_up_where_no_cubic_fits_and_where_there_is_a_kink():
             np.testing.assert_allclose(x, 1, atol=1e-5)
 
 
+def test_cg_begins_anew_along_the_gradient_where_its_direction_would_go_up():
+    """As it does after the first search from here, by a slope that is small, for the function is."""
+    x, gradient, seen = np.array([-1.2, 1.0]), np.zeros(2), []
+
+    def closure():
+        a, b = x
+        gradient[:] = 0.003 * np.array([-400 * a * (b - a**2) - 2 * (1 - a), 200 * (b - a**2)])
+        loss = 0.003 * float(100 * (b - a**2) ** 2 + (1 - a) ** 2)
+        seen.append((loss, x.copy(), gradient.copy()))
+        return loss
+
+    optimizer = optim.CG((x, gradient))
+    optimizer.step(closure)
+    found = [loss for loss, _, _ in seen].index(optimizer.losses[1])
+    (_, start, slope), (_, after, _) = seen[found : found + 2]
+    move = after - start
+    np.testing.assert_allclose(move / np.linalg.norm(move), -slope / np.linalg.norm(slope), rtol=1e-9)
+
+
 @given(WAVES, st.floats(-2, 2))
 def test_cg_never_goes_up(coefficients, start):
     x, gradient = np.array([start]), np.zeros(1)

@@ -40,6 +40,13 @@ def test_lbfgs_goes_down_where_the_loss_is_concave():
     np.testing.assert_allclose(x, math.pi, atol=1e-4)
 
 
+def test_lbfgs_ends_where_it_stands_still():
+    problem = Problem()
+    optimizer = optim.LBFGS(problem.pair, learning_rate=0, tol_x=0)
+    problem.run(optimizer, 1)
+    assert optimizer.evaluations == 2
+
+
 def test_lbfgs_ends_after_as_many_iterations_as_it_may_make():
     x, gradient = np.array([3.0, -2.0]), np.zeros(2)
 

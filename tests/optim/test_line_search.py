@@ -24,6 +24,17 @@ def test_lswolfe_extrapolates_and_ends_where_both_conditions_hold():
         np.testing.assert_allclose(new_x, -step * g)
 
 
+def test_lswolfe_extrapolates_by_a_hundredth_of_the_last_stretch_at_least():
+    seen = []
+
+    def evaluate(x):
+        seen.append(float(x[0]))
+        return float(((x - 50) ** 2).sum()), 2 * (x - 50)
+
+    optim.lswolfe(evaluate, np.zeros(1), 49.9, np.ones(1), 2500.0, np.array([-100.0]), -100.0, c2=1e-6)
+    np.testing.assert_allclose(seen, [49.9, 49.9 + 0.499, 50])
+
+
 @pytest.mark.parametrize("step", [0.1, 1.0, 10.0, 1e3])
 def test_lswolfe_comes_back_from_where_there_is_no_loss(step):
     x = np.array([3.0])

@@ -9,6 +9,8 @@ import pytest
 
 from nodegraph import nn, optim
 from nodegraph.errors import ArgumentError, InputError, StateError
+from nodegraph.optim.flat import FlatOptimizer
+from nodegraph.optim.optimizer import Elementwise, Optimizer
 
 from optim_problems import ALL, Problem, every_optimizer, parts
 
@@ -124,6 +126,13 @@ def test_a_step_allocates_next_to_nothing(name):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("base", [Optimizer, Elementwise, FlatOptimizer])
+def test_an_optimiser_of_ones_own_says_how_it_steps(base):
+    problem = Problem()
+    with pytest.raises(NotImplementedError):
+        type("Unfinished", (base,), {})(problem.pair).step(problem.closure)
+
+
 def test_shared_parameters_take_one_step():
     layer = nn.Linear(2, 2)
     net = nn.Sequential().add(layer).add(nn.Tanh()).add(layer)
@@ -209,3 +218,13 @@ def test_the_closure_is_not_kept(make):
     del closure
     gc.collect()
     assert gone() is None
+
+
+def test_a_modules_weight_that_cannot_be_trained_is_refused_also_when_it_comes_later():
+    layer = nn.Linear(2, 2)
+    optimizer = optim.SGD(layer)
+    for weight, message in ((np.broadcast_to(1.0, (2, 2)), "read-only"), ([[1, 2], [3, 4]], "its weight and its grad")):
+        layer.weight = weight
+        for refused in (optimizer.step, optimizer.zero_grad, lambda: optim.SGD(layer)):
+            with pytest.raises(ArgumentError, match=message):
+                refused()

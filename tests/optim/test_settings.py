@@ -27,6 +27,7 @@ from optim_problems import Problem
         ("SGD", {"nesterov": True, "momentum": 0.9}),
         ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
         ("SGD", {"nesterov": "yes"}),
+        ("SGD", {"nesterov": 2, "momentum": 0.9, "dampening": 0}),
         ("SGD", {"learning_rates": np.ones(15)}),
         ("SGD", {"learning_rates": [1.0, np.ones(4), 1.0]}),
         ("SGD", {"learning_rates": 1.0}),
@@ -58,6 +59,7 @@ from optim_problems import Problem
         ("LBFGS", {"line_search": "lswolfe", "line_search_options": {"c3": 1e-4}}),
         ("LBFGS", {"line_search": "lswolfe", "line_search_options": {"c1": -1}}),
         ("CG", {"max_eval": 0}),
+        ("CG", {"rho": None}),
         ("CG", {"sig": 2}),
     ],
 )
