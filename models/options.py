@@ -13,7 +13,8 @@ from dataclasses import Field, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from nodegraph.errors import ArgumentError
+from nodegraph.errors import ArgumentError, CheckpointError
+from nodegraph.io.writing import check_writable
 
 KINDS: dict[str, tuple[type, str]] = {
     "int": (Integral, "a whole number"),
@@ -98,7 +99,7 @@ def chosen(given: argparse.Namespace, options: type[Options]) -> Options:
 
 
 def file_to_write(path: str, *suffixes: str) -> pathlib.Path:
-    """The path of a file that is to be written; ArgumentError, before any work, for a wrong suffix or no such folder.
+    """The path of a file that is to be written; ArgumentError, before any work, for a wrong suffix or place.
 
     >>> file_to_write("curves.svg", ".svg", ".png").name
     'curves.svg'
@@ -106,8 +107,10 @@ def file_to_write(path: str, *suffixes: str) -> pathlib.Path:
     file = pathlib.Path(path)
     if file.suffix not in suffixes:
         raise ArgumentError(f"the name of a file to write must end in {' or '.join(suffixes)}, got {path!r}")
-    if not os.path.isdir(file.parent):
-        raise ArgumentError(f"cannot write {path}: there is no folder {file.parent}")
     if os.path.isdir(file):
         raise ArgumentError(f"cannot write {path}: it is a folder")
+    try:
+        check_writable(file)
+    except CheckpointError as error:
+        raise ArgumentError(str(error)) from error
     return file

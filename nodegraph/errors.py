@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from nodegraph.node import Node
 
 
+def one_line(said: object, longest: int = 300) -> str:
+    r"""What an exception or a stranger's file says, for a message: on one line, printable, of a readable length.
+
+    >>> one_line("tensor \n\x1b[2J is missing")
+    'tensor [2J is missing'
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(said)).split())
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
 class NodegraphError(Exception):
     """Base of all errors that nodegraph raises.
 
@@ -99,14 +109,13 @@ class T7Error(CheckpointError):
     """A .t7 file that is damaged, or that holds something with no counterpart here, or a value that Torch7 cannot hold.
 
     `offset` is the byte at which it was noticed; None where no byte is to blame. What a stranger's file puts into the
-    message is cut to a readable length.
+    message is made printable and cut to a readable length.
     """
 
     longest = 500
 
     def __init__(self, message: str, offset: int | None = None) -> None:
-        message = " ".join(message.split()) if "\n" in message else message
-        message = message if len(message) <= self.longest else message[: self.longest] + "..."
+        message = one_line(message, self.longest)
         super().__init__(message if offset is None else f"{message} (at byte {offset})")
         self.message, self.offset = message, offset
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pathlib
+import stat
 import sys
 import types
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nodegraph import table
-from nodegraph.errors import ArgumentError, CheckpointError, NodegraphError
+from nodegraph.errors import ArgumentError, CheckpointError, NodegraphError, one_line
 from nodegraph.gmodule import GModule
 from nodegraph.io.files import load
 from nodegraph.models import lstm, variants
@@ -29,9 +30,6 @@ from nodegraph.recurrent import Recurrent
 CELLS = {"lstm-cell": lstm.create, **variants.CELLS, "child-sum-tree-lstm": variants.child_sum_tree_lstm}
 NAMES = (*(name for name in MODELS if name not in CELLS), *CELLS)
 WAYS = f"a model is one of {', '.join(NAMES)}, a checkpoint, a .t7 file, or file.py:function"
-LONGEST = 300
-"""The most characters that are told of what an exception in the user's file says."""
-
 SIZES = {"input_size": 65, "rnn_size": 128, "num_layers": 2}
 
 
@@ -87,12 +85,22 @@ def find_model(text: str, **sizes: int | None) -> FoundModel:
     path = pathlib.Path(text)
     if path.suffix == ".py":
         raise ArgumentError(f"say which function of {text} makes the model, as in {text}:make")
-    if os.path.isfile(path):  # which, unlike pathlib's, is False for what can be no name of a file
+    if _is_file(path):
         return _checkpoint(path)
     file, colon, name = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _from_file(pathlib.Path(file), name)
     raise ArgumentError(f"there is no model or checkpoint {text}; {WAYS}")
+
+
+def _is_file(path: pathlib.Path) -> bool:
+    """Whether there is such a file; ArgumentError where one may not look."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError as error:
+        raise ArgumentError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError):  # The latter for what can be no name of a file.
+        return False
 
 
 def _named(name: str, given: dict[str, int]) -> FoundModel:
@@ -159,7 +167,7 @@ def _character_shapes(states: int, rnn_size: int) -> list[tuple[int, ...]]:
 
 
 def _from_file(path: pathlib.Path, name: str) -> FoundModel:
-    if not os.path.isfile(path):
+    if not _is_file(path):
         raise ArgumentError(f"there is no file {path}")
     with _imports_from(path.parent):
         content = vars(_execute(path))
@@ -190,7 +198,11 @@ def _execute(path: pathlib.Path) -> types.ModuleType:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+        source = path.read_bytes()
+    except OSError as error:
+        raise ArgumentError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a file of the user's may raise anything, SystemExit, too
@@ -232,10 +244,9 @@ def _said(error: BaseException, path: pathlib.Path) -> str:
             line = traceback.tb_lineno
         traceback = traceback.tb_next
     try:
-        message = " ".join(str(getattr(error, "msg", None) or error).split())
+        message = one_line(getattr(error, "msg", None) or error)
     except Exception:  # an exception of the user's own that cannot even say what it is
         message = ""
-    message = message if len(message) <= LONGEST else message[:LONGEST] + "..."
     return f"{type(error).__name__}{f': {message}' if message else ''}" + (f" (line {line})" if line else "")
 
 

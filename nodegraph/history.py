@@ -14,13 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.errors import ArgumentError, CheckpointError, DataError
+from nodegraph.errors import ArgumentError, CheckpointError, DataError, one_line
 from nodegraph.io.writing import write_whole
 
 SMOOTHING = 0.98
-
-LONGEST = 300
-"""The most characters that are told of what is wrong in a line of a file."""
 
 
 class History:
@@ -146,12 +143,10 @@ def save_table(histories: dict[str, History], path: str | os.PathLike[str]) -> p
         for i in sorted({i for values in of_run.values() for i in values}):
             cells = [of_run[name].get(i, "") if name in of_run else "" for name in names]
             lines.append([*([run] if named else []), i, *cells])
-    if not path.parent.is_dir():
-        raise DataError(f"cannot write {path}: there is no folder {path.parent}")
     text = io.StringIO()
     csv.writer(text).writerows(lines)
     try:
-        return write_whole(path, text.getvalue().encode(errors="backslashreplace"))
+        return write_whole(path, text.getvalue().encode(errors="backslashreplace"), new_folder=False)
     except CheckpointError as error:
         raise DataError(str(error)) from error
 
@@ -175,7 +170,7 @@ def _histories(rows: Iterator[list[str]], path: str | os.PathLike[str]) -> dict[
     if "iteration" not in head:
         raise DataError(f"{path} has no column `iteration` in its first line")
     if twice := [name for i, name in enumerate(head) if name in head[:i]]:
-        raise DataError(f"{path} has two columns `{twice[0][:LONGEST]}`")
+        raise DataError(f"{path} has two columns `{one_line(twice[0])}`")
     histories: dict[str, History] = {}
     for number, row in enumerate(rows, start=2):
         measured: dict[str, Any] = {name: text for name, text in zip(head, row) if text}
@@ -185,5 +180,5 @@ def _histories(rows: Iterator[list[str]], path: str | os.PathLike[str]) -> dict[
         except KeyError:
             raise DataError(f"{path}, line {number}: there is no iteration") from None
         except ValueError as error:
-            raise DataError(f"{path}, line {number}: {' '.join(str(error).split())[:LONGEST]}") from None
+            raise DataError(f"{path}, line {number}: {one_line(error)}") from None
     return histories or {"": History()}

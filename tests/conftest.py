@@ -11,11 +11,13 @@ import pathlib
 import shutil
 import signal
 import sys
+import tempfile
 
 import hypothesis
 import pytest
 
 EXTRAS = ["autograd", "matplotlib", "mypy", "numba", "onnx", "onnxruntime", "playwright", "sklearn", "torch"]
+NOBODY = 65534
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -35,6 +37,31 @@ def pytest_configure():
         missing.append("Chromium")
     if missing and os.environ.get("NODEGRAPH_NO_SKIPS"):
         raise pytest.UsageError(f"NODEGRAPH_NO_SKIPS is set, but these are not installed: {', '.join(missing)}")
+
+
+@pytest.fixture
+def unprivileged():
+    """A folder of somebody whom the rights of files bind; where root runs the tests, nobody runs this one.
+
+    What the test needs must be imported before, for nobody may not read all that root has.
+    """
+    if not hasattr(os, "setresuid"):
+        pytest.skip("needs rights of files, and to give up one's own, as on Linux")
+    with tempfile.TemporaryDirectory() as folder:
+        if root := os.geteuid() == 0:
+            os.chown(folder, NOBODY, -1)
+            os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            if not os.access(folder, os.W_OK):
+                pytest.skip("nobody may not write into the folder for temporary files")
+            yield pathlib.Path(folder)
+        finally:
+            if root:
+                os.setresuid(0, 0, 0)
+            os.chmod(folder, 0o700)
+            for place, inside, _ in os.walk(folder):
+                for name in inside:
+                    os.chmod(os.path.join(place, name), 0o700)
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from nodegraph.cli import main
+from nodegraph.models.char_rnn.options import Options
+from nodegraph.models.char_rnn.training import Trainer
 
 SMALL = ["--rnn-size", "8", "--seq-length", "10", "--batch-size", "5", "--sample-every", "0"]
 
@@ -31,6 +34,14 @@ def test_train_resume_sample_inspect(folder, capsys):
     assert capsys.readouterr().out == first and first.startswith("to be") and len(first) == 36
     assert main(["inspect", "cv/latest.safetensors"]) == 0
     assert "10 (" in capsys.readouterr().out
+
+
+def test_init_from_names_the_checkpoint_with_nan(folder, capsys):
+    training = Trainer(Options(rnn_size=8, seq_length=10, batch_size=5), (folder / "text.txt").read_text())
+    training.parameters[3] = np.nan
+    training.save("nan.safetensors")
+    assert main(["train", "--data", "text.txt", *SMALL, "--init-from", "nan.safetensors"]) == 2
+    assert capsys.readouterr().err == "nodegraph: nan.safetensors: i2h_1.weight holds NaN or infinity\n"
 
 
 def test_init_from_takes_the_models_sizes_from_the_checkpoint(folder, capsys):
@@ -128,7 +139,9 @@ def test_a_closed_standard_error_ends_nothing(folder):
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", None)])
 def test_a_training_that_is_asked_to_end_saves(folder, number):
     arguments = ["train", "--data", "text.txt", *SMALL, "--max-epochs", "1000000", "--eval-val-every", "10000000"]
-    command = start(*arguments[:-4], "--sample-every", "1", *arguments[-4:])
+    # The tests may run under nohup, by which a process and those that it starts are deaf to SIGHUP.
+    heard = {"preexec_fn": lambda: signal.signal(number, signal.SIG_DFL)}
+    command = start(*arguments[:-4], "--sample-every", "1", *arguments[-4:], **heard)
     while "the model writes" not in command.stdout.readline():
         assert command.poll() is None
     command.send_signal(number)

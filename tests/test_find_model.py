@@ -155,6 +155,16 @@ def test_whatever_leads_to_no_model_is_said_in_one_line(folder, text, words):
     assert "\n" not in str(caught.value)
 
 
+def test_what_must_not_be_read(unprivileged):
+    (unprivileged / "net.py").touch(0o200)
+    with pytest.raises(ArgumentError, match="^cannot read .*net.py: Permission denied$"):
+        find_model(f"{unprivileged}/net.py:make")
+    unprivileged.chmod(0o600)
+    for text in ("net.py:make", "a.safetensors", "a.t7"):
+        with pytest.raises(ArgumentError, match=f"^cannot read .*{text}: Permission denied$"):
+            find_model(f"{unprivileged}/{text}")
+
+
 @pytest.mark.parametrize("text", ["stops = 1\nraise KeyboardInterrupt\n", "def make():\n    raise KeyboardInterrupt\n"])
 def test_an_interrupt_in_the_users_file_is_one(folder, text):
     (folder / "interrupted.py").write_text(text)

@@ -15,10 +15,8 @@ def save_whole(path: pathlib.Path, content: str | bytes) -> pathlib.Path:
 
     DrawingError, in one sentence, where it cannot be written: the file that was there before is still there.
     """
-    if not path.parent.is_dir():
-        raise DrawingError(f"cannot write {path}: there is no folder {path.parent}")
     try:
-        return write_whole(path, content.encode() if isinstance(content, str) else content)
+        return write_whole(path, content.encode() if isinstance(content, str) else content, new_folder=False)
     except CheckpointError as error:
         raise DrawingError(str(error)) from error
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from nodegraph.errors import ArgumentError
+from nodegraph.errors import ArgumentError, CheckpointError
 from nodegraph.models.char_rnn.options import Options
 from nodegraph.models.options import add_options
 
@@ -61,7 +61,10 @@ def run(given: argparse.Namespace) -> int:
         for name, value in kept.items():
             if chosen.get(name, value) != value:
                 raise ArgumentError(f"the {name} of {given.init_from} is {value}, and cannot become {chosen[name]}")
-        trainer = Trainer(Options(**{**asdict(options), **kept}), text, start, engine)
+        try:
+            trainer = Trainer(Options(**{**asdict(options), **kept}), text, start, engine)
+        except CheckpointError as error:
+            raise CheckpointError(f"{given.init_from}: {error}") from error
     else:
         trainer = Trainer(options, text, engine=engine)
     model, batches = trainer.model, trainer.batches

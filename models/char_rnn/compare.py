@@ -15,6 +15,7 @@ from tqdm import tqdm
 from nodegraph.errors import ArgumentError, DataError
 from nodegraph.history import History, save_table
 from nodegraph.io import checkpoint
+from nodegraph.io.writing import check_writable
 from nodegraph.models.char_rnn.history import UNIT, history_of
 from nodegraph.models.char_rnn.loop import TrainingStopped, bar_settings, check_loss
 from nodegraph.models.char_rnn.options import Options
@@ -23,6 +24,8 @@ from nodegraph.models.char_rnn.training import Trainer
 from nodegraph.models.networks import parameters_of, size_with_parameters
 from nodegraph.viz.chart import Chart
 from nodegraph.viz.loss_curves import loss_curves
+
+TABLE, CURVES = "compare.csv", "compare.svg"
 
 VALIDATIONS = 20
 """Each model is validated at most so many times, at equal parts of the budget."""
@@ -123,6 +126,8 @@ class Comparison:
         """
         if folder is not None:
             checkpoint.make_folder(folder)
+            for name in [*map(_file_of, self.trainings), TABLE, CURVES]:
+                check_writable(pathlib.Path(folder) / name)
         form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
         total = len(self.trainings)
         with tqdm(total=total, bar_format=form, **bar_settings()) as bar:
@@ -131,7 +136,7 @@ class Comparison:
                 trainer = Trainer(options, self.text)
                 self.runs.append(self.one(trainer, bar))
                 if folder is not None and not self.runs[-1].failure:
-                    trainer.save(pathlib.Path(folder) / f"{options.model}_seed{options.seed}.safetensors")
+                    trainer.save(pathlib.Path(folder) / _file_of(options))
 
     def one(self, trainer: Trainer, bar: tqdm) -> Run:
         """Train with the budget, validated at equal parts of it."""
@@ -186,9 +191,9 @@ class Comparison:
         There are no curves where matplotlib is missing, and none where no training came through.
         """
         named = {f"{run.model} seed {run.seed}": run.history for runs in self.of_models().values() for run in runs}
-        paths = [save_table(named, pathlib.Path(folder) / "compare.csv")]
+        paths = [save_table(named, pathlib.Path(folder) / TABLE)]
         if importlib.util.find_spec("matplotlib") and not all(run.failure for run in self.runs):
-            paths.append(self.curves(theme).save(pathlib.Path(folder) / "compare.svg"))
+            paths.append(self.curves(theme).save(pathlib.Path(folder) / CURVES))
         return paths
 
     def curves(self, theme: str = "light") -> Chart:
@@ -199,6 +204,11 @@ class Comparison:
         trained = {model: [run.history for run in runs if not run.failure] for model, runs in self.of_models().items()}
         against = "seconds" if self.budget.minutes else "iteration"
         return loss_curves({m: runs for m, runs in trained.items() if runs}, against, unit=UNIT, theme=theme)
+
+
+def _file_of(options: Options) -> str:
+    """What the file of a trained model is called."""
+    return f"{options.model}_seed{options.seed}.safetensors"
 
 
 def _mean_loss(runs: list[Run]) -> float:

@@ -124,6 +124,8 @@ def load_torch_file(path: str | os.PathLike[str]) -> CharacterModel:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # Whatever a damaged file makes PyTorch's reader raise.
         raise CheckpointError(
             f"{path} is not a file of PyTorch's, or it is damaged ({type(error).__name__})"

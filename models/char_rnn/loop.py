@@ -16,6 +16,7 @@ from nodegraph.engine import compiling
 from nodegraph.errors import ArgumentError, CheckpointError, TrainingStopped
 from nodegraph.history import out_of_patience
 from nodegraph.io import checkpoint
+from nodegraph.io.writing import check_writable
 from nodegraph.models.char_rnn.contents import check_finite
 from nodegraph.models.char_rnn.sampling import sample
 from nodegraph.models.char_rnn.signals import Signals
@@ -55,6 +56,8 @@ def train(
     if options.patience and not trainer.batches.validation:
         raise ArgumentError("patience needs text to validate on, and there is none: see val_frac")
     checkpoint.make_folder(folder)
+    for name in (LATEST, BEST):
+        check_writable(folder / name, "the checkpoint ")
     start = trainer.iteration
     shown = bar_settings(trainer.engine.main)
     compiled = compiling.seconds()

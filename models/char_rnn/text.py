@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import os
 import pathlib
+import stat
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -30,7 +31,8 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
     """The text of a file, or of all text files in a folder and below, sorted by name.
 
     It is UTF-8; the mark of that at the beginning of a file is no part of the text, and every end of a line is "\\n".
-    Without a path: about 1 MB of the Python standard library's own source. Raises DataError if there is none.
+    Files that hold no text are left out. Without a path: about 1 MB of the Python standard library's own source. Raises
+    DataError if there is none, and for a file or a folder that must not be read.
     """
     if path is None:
         return _standard_library()
@@ -38,7 +40,7 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
         raise DataError("the name of the file or folder to read is empty")
     path = pathlib.Path(path)
     if os.path.isdir(path):  # which, unlike pathlib's, is False for what can be no name of a folder
-        texts = [text for file in sorted(path.rglob("*")) if file.is_file() and (text := _text_or_none(file))]
+        texts = [text for file in sorted(_files(path)) if (text := _text_or_none(file))]
         if not texts:
             raise DataError(f"the folder {path} holds no text files")
         return "\n".join(texts)
@@ -47,17 +49,36 @@ def read_text(path: str | os.PathLike[str] | None = None) -> str:
     except FileNotFoundError:
         raise DataError(f"there is no file or folder {path}") from None
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
 
 
+def _files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """All that lies in a folder and below, but for the folders; DataError for one that must not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise _unreadable(error.filename, error) from error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (pathlib.Path(place, name) for name in names)
+
+
 def _text_or_none(file: pathlib.Path) -> str | None:
+    """The text of a file; None for what is none, is missing, or is no file but, say, a pipe."""
     try:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            return None
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
         return None
+    except OSError as error:
+        raise _unreadable(file, error) from error
     return None if "\0" in text else text
+
+
+def _unreadable(path: str | os.PathLike[str], error: OSError) -> DataError:
+    return DataError(f"cannot read {path}: {error.strerror}")
 
 
 def _standard_library() -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 import nodegraph.random
 from nodegraph import optim
-from nodegraph.errors import ArgumentError, CheckpointError, DataError
+from nodegraph.errors import ArgumentError, CheckpointError, DataError, one_line
 from nodegraph.gmodule import GModule
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn.contents import MEASURED, check_finite, check_progress, options_and_vocabulary
@@ -74,7 +74,7 @@ class CharacterModel:
             checkpoint.load_state(model.network, parameters)
             check_progress(arrays, data)
         except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{path} is not a checkpoint of a character model: {error}") from error
+            raise CheckpointError(f"{path} is not a checkpoint of a character model: {one_line(error)}") from error
         model.network.evaluate()
         return model, arrays, data
 
@@ -214,7 +214,8 @@ class Trainer:
         try:
             trainer._restore(model, text, engine, arrays, data)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise CheckpointError(f"{path} does not hold all that a training needs to go on: {error}") from error
+            said = one_line(error)
+            raise CheckpointError(f"{path} does not hold all that a training needs to go on: {said}") from error
         trainer.optimizer.learning_rate = changed.get("learning_rate", trainer.optimizer.learning_rate)
         trainer.optimizer.alpha = changed.get("decay_rate", trainer.optimizer.alpha)
         if trainer.options.schedule == "cosine":
@@ -239,10 +240,11 @@ class Trainer:
             raise CheckpointError(f"its states are not {expected[0].dtype} of shape {expected[0].shape}")
         self.states = self.engine.share(states)
         self.iteration = data["iteration"]
-        for name in MEASURED:
-            setattr(self, name, arrays.get(name, np.full(self.iteration, np.nan)).tolist())
-            if len(getattr(self, name)) != self.iteration:
-                raise CheckpointError(f"it has {len(getattr(self, name))} {name} of {self.iteration} iterations")
+        for name in MEASURED:  # The losses come first; what an earlier form did not measure takes no more than they.
+            measured = arrays.get(name, np.full(len(self.losses), np.nan))
+            if len(measured) != self.iteration:
+                raise CheckpointError(f"it has {len(measured)} {name} of {self.iteration} iterations")
+            setattr(self, name, measured.tolist())
         self.validations = [(i, loss) for i, loss in data["validations"]]
         nodegraph.random.set_state(data["random"])
 

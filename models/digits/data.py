@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def mnist_digits(folder: str | os.PathLike[str]) -> Digits:
     folder = pathlib.Path(folder)
     if not os.path.isdir(folder):
         raise DataError(f"there is no folder {folder}")
+    if not os.access(folder, os.X_OK):
+        raise DataError(f"cannot read the files in {folder}: {os.strerror(errno.EACCES)}")
     images, labels = _part(folder, "train")
     test_images, test_labels = _part(folder, "t10k")
     if images.shape[1:] != test_images.shape[1:]:
@@ -93,6 +96,6 @@ def _file(folder: pathlib.Path, name: str) -> pathlib.Path:
     """The file of that name, or what it is called where a dot comes before idx, or either of them gzipped."""
     names = [name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz"]
     for candidate in names:
-        if (folder / candidate).is_file():
+        if os.path.isfile(folder / candidate):
             return folder / candidate
     raise DataError(f"there is neither {names[0]} nor {names[1]} in {folder}")

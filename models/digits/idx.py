@@ -33,7 +33,7 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> np.ndarray:
     Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits".
     """
     path = pathlib.Path(path)
-    if not os.path.isfile(path):
+    if os.path.exists(path) and not os.path.isfile(path):  # Such as a pipe, which would be waited for.
         raise DataError(f"there is no file {path}")
     try:
         with path.open("rb") as file:
@@ -49,6 +49,8 @@ def read_idx(path: str | os.PathLike[str], axes: int) -> np.ndarray:
                 raise DataError(
                     f"{path} is damaged at byte {file.tell()} or before, as gzip has it: {error}"
                 ) from error
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 

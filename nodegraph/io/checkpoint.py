@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from nodegraph.errors import CheckpointError
+from nodegraph.errors import CheckpointError, one_line
 from nodegraph.io.writing import remove_leftovers, write_whole
 from nodegraph.nn.module import Module
 
@@ -59,6 +59,8 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         kind = "a folder" if os.path.isdir(path) else "no file"
         raise CheckpointError(f"cannot read the checkpoint {path}: it is {kind}")
     try:
+        with open(path, "rb"):  # For safetensors a file that must not be read is one that is not there.
+            pass
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
@@ -77,7 +79,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} is not a checkpoint, or it is damaged ({error})") from error
+        raise CheckpointError(f"{path} is not a checkpoint, or it is damaged ({one_line(error)})") from error
 
 
 def state_of(module: Module) -> dict[str, np.ndarray]:

@@ -54,6 +54,8 @@ def save(value: Any, path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _kind(path: str | os.PathLike[str]) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"a file to load or save is given by its name, got {path!r}")
     kind = pathlib.Path(path).suffix
     if kind not in (".t7", ".safetensors"):
         raise ArgumentError(f"{path}: the name of a file to load or save ends in .t7 or .safetensors")

@@ -1,8 +1,10 @@
 """Checkpoints: whole or not there, plain data, and one clear sentence for anything that is no checkpoint."""
 
+import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 
@@ -124,6 +126,26 @@ def test_files_that_cannot_be_read(tmp_path):
         checkpoint.load(tmp_path / "nothing")
     with pytest.raises(CheckpointError):
         checkpoint.load(tmp_path)
+
+
+def test_files_that_must_not_be_read(unprivileged):
+    path = checkpoint.save(unprivileged / "model", {"a": np.ones(2)}, {})
+    path.chmod(0o200)
+    with pytest.raises(CheckpointError, match="^cannot read the checkpoint .*model: Permission denied$"):
+        checkpoint.load(path)
+    path.chmod(0o600)
+    unprivileged.chmod(0o600)
+    with pytest.raises(CheckpointError, match="^cannot read the checkpoint .*model: Permission denied$"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("name", ["\n\x1b[2J", "x" * 5000])
+def test_what_a_stranger_calls_an_array_stays_a_short_line(tmp_path, name):
+    header = json.dumps({name: {"dtype": "F64", "shape": [1], "data_offsets": [8, 0]}}).encode()
+    (tmp_path / "model").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
+    with pytest.raises(CheckpointError, match="model is not a checkpoint, or it is damaged") as caught:
+        checkpoint.load(tmp_path / "model")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of Unix")

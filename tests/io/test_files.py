@@ -1,5 +1,7 @@
 """load and save: what a file holds is told by its suffix and by what it has in it."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -34,5 +36,9 @@ def test_files_of_another_kind(tmp_path, name):
     for refused in (lambda: load(tmp_path / name), lambda: save(nn.Tanh(), tmp_path / name)):
         with pytest.raises(ArgumentError, match="the name of a file to load or save ends in .t7 or .safetensors"):
             refused()
+    for path in (None, 3, io.BytesIO()):
+        for refused in (lambda path=path: load(path), lambda path=path: save(nn.Tanh(), path)):
+            with pytest.raises(ArgumentError, match="is given by its name, got"):
+                refused()
     with pytest.raises(ArgumentError, match="a .safetensors file takes a module, got 3"):
         save(3, tmp_path / "three.safetensors")

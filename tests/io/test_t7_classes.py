@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nodegraph
-from nodegraph import nn, table
+from nodegraph import GModule, nn, table
 from nodegraph.errors import T7Error
 from nodegraph.io import t7
 from nodegraph.io.t7.files import recorded, translated
@@ -107,6 +107,16 @@ def test_a_stack_is_written_as_what_does_the_same(axis, tmp_path):
     assert_same(run(twin, x)[:2], run(nn.StackTable(axis), x)[:2])
 
 
+def test_a_graph_in_which_a_table_is_split_into_one_part():
+    x = nn.Identity()()
+    record = recorded(GModule(x, nn.CAddTable()(list(nn.SplitTable(0)(x).split(2)))))
+    for node in record.fields["forwardnodes"].array:
+        for name in ("nSplitOutputs", "selectindex"):
+            if node.fields["data"].get(name) is not None:
+                node.fields["data"].set(name, 1)
+    assert translated(record).forward(np.ones((1, 3))).tolist() == [2, 2, 2]
+
+
 def test_an_unrolled_cell_is_written(tmp_path):
     module, x = nodegraph.unroll(lstm.create(3, 2), 4), [np.ones((4, 2, 3)), np.zeros((2, 2)), np.ones((2, 2))]
     assert_same(run(again(module, tmp_path), x), run(module, x))
@@ -145,6 +155,13 @@ def test_a_partial_linear_without_bias(tmp_path):
     twin = again(module, tmp_path)
     assert twin.bias is None
     assert_same(run(twin, input), run(module, input))
+
+
+def test_buffers_that_torch_counts_with_are_there_and_those_that_it_fills_are_empty(tmp_path):
+    modules = nn.Add(3), nn.PartialLinear(4, 2), nn.JoinTable(1)
+    adding, partial, joining = (t7.read(t7.save(module, tmp_path / "a.t7")) for module in modules)
+    assert adding.fields["_ones"].tolist() == [1] and partial.fields["allcolumns"].tolist() == [1, 2]
+    assert joining.fields["size"].tolist() == []
 
 
 @pytest.mark.parametrize("name", ["Subtractive", "Divisive", "Contrastive"])

@@ -57,6 +57,7 @@ HOSTILE = {
     "a table larger than the file": ints(3, 1, 2**31 - 1) + number(1) * 2,
     "a storage larger than the file": ints(4, 1) + text(b"torch.DoubleStorage") + longs(2**40 + 1),
     "a storage of negative size": ints(4, 1) + text(b"torch.DoubleStorage") + longs(-1),
+    "a tensor of 33 dimensions": tensor([1] * 33, [1] * 33, 1, ONE),
     "a tensor of a million dimensions": ints(4, 1) + text(b"torch.DoubleTensor") + ints(10**6),
     "a tensor beyond its storage": tensor([2], [1], 1, ONE),
     "a tensor before its storage": tensor([1], [1], 0, ONE),
@@ -106,6 +107,12 @@ def test_a_hostile_file_gives_one_sentence_with_the_byte(content):
 def test_a_file_of_another_kind_is_named(content, said):
     with pytest.raises(T7Error, match=rf"the file is .*{said}.* \(at byte 0\)$"):
         read(content)
+
+
+@pytest.mark.parametrize("content", [b"\x09\0\0\0", b"\0\0\0\x09", b"\xff\0\0\0"])
+def test_a_file_that_begins_with_a_number_that_stands_for_no_kind_of_value(content):
+    with pytest.raises(T7Error, match=r"^the file does not begin like one of Torch7 \(at byte 0\)$"):
+        read(content + bytes(8))
 
 
 def test_the_path_is_told(tmp_path):
@@ -232,6 +239,13 @@ def test_an_input_of_the_graph_that_is_not_there_is_refused():
         translated(record)
 
 
+def test_a_graph_without_its_outputs_is_refused():
+    record, _ = graph_data(two_inputs())
+    record.fields["forwardnodes"].array.pop()
+    with pytest.raises(T7Error, match="GModule outputs at .* got an empty list"):
+        translated(record)
+
+
 def test_nodes_in_an_order_that_does_not_run_are_refused():
     record, _ = graph_data(two_inputs())
     record.fields["forwardnodes"].array.reverse()
@@ -263,6 +277,22 @@ def test_an_unknown_class_is_named_with_what_to_do(tmp_path):
         t7.load(path)
     t7.register("nn.Swish", lambda fields: nn.SoftPlus(fields.get("beta")))
     assert t7.load(path)[0].beta == 2
+
+
+def test_an_unknown_module_is_named_at_the_top_too():
+    with pytest.raises(T7Error, match="nn.Mystery; teach it"):
+        translated(Record("nn.Mystery", Table(hash={"output": np.empty(0), "gradInput": np.empty(0), "train": True})))
+
+
+def test_a_name_in_a_file_cannot_write_to_the_terminal(tmp_path):
+    path = tmp_path / "net.t7"
+    swish = module("nn.\x1b[2JSwish\r\n", beta=2)
+    path.write_bytes(write(module("nn.Sequential", modules=Table([swish]))))
+    with pytest.raises(T7Error, match=r"nn\. \[2JSwish"):
+        t7.load(path)
+    with pytest.raises(T7Error) as error:
+        t7.load(path)
+    assert str(error.value).isprintable()
 
 
 def mutated(content, generator):

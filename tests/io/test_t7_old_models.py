@@ -37,6 +37,11 @@ def test_batch_normalisation_of_version_1_holds_the_inverse_deviation():
     assert old.weight is None
 
 
+def test_batch_normalisation_without_its_numbers_has_those_of_torch():
+    old = load("nn.BatchNormalization", version=2, running_mean=np.zeros(2), running_var=np.ones(2))
+    assert (old.eps, old.momentum, old.affine) == (1e-5, 0.1, False)
+
+
 def test_a_convolution_with_one_padding_and_a_flat_weight():
     fields = {"nInputPlane": 2, "nOutputPlane": 3, "kW": 3, "kH": 1, "dW": 1, "dH": 1, "padding": 1}
     weight = numbers(3, 6)

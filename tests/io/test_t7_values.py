@@ -154,6 +154,7 @@ def test_arrays_that_share_memory_share_a_storage():
     "array",
     [
         np.arange(6.0)[::-1],
+        np.arange(6, dtype=np.uint8)[::-1],
         np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         np.arange(3, dtype=">f8"),
         np.array(2.5),
@@ -183,6 +184,11 @@ def test_plain_values_come_back(ascii, tmp_path):
     again = t7.read(t7.save(value, tmp_path / "value.t7", ascii))
     del value["none"]  # as nil it is not in a Lua table
     assert again == value | {"bytes": "\udcff\0"}
+
+
+def test_masks_are_written_each_for_itself_also_after_an_empty_one(tmp_path):
+    masks = [np.zeros(0, bool), np.ones(2, bool)] * 5
+    assert [mask.tolist() for mask in t7.read(t7.save(masks, tmp_path / "masks.t7"))] == [[], [1, 1]] * 5
 
 
 def test_cycles_and_shared_tables_come_back(tmp_path):

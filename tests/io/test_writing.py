@@ -12,7 +12,7 @@ from nodegraph import nn, save
 from nodegraph.errors import CheckpointError, DataError
 from nodegraph.history import History
 from nodegraph.io import checkpoint
-from nodegraph.io.writing import LEFT_AFTER, UNFINISHED, remove_leftovers, write_whole
+from nodegraph.io.writing import LEFT_AFTER, UNFINISHED, check_writable, remove_leftovers, write_whole
 
 
 def run(script, *arguments):
@@ -56,18 +56,50 @@ def test_no_room_for_a_history_keeps_the_old_one(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["history.csv"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_must_not_be_written(tmp_path):
-    path = write_whole(tmp_path / "file", b"old")
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(CheckpointError, match=r"cannot write .*file: Permission denied$"):
-            write_whole(path, b"new")
-        with pytest.raises(CheckpointError, match="cannot write checkpoints into .*: Permission denied$"):
-            checkpoint.make_folder(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_must_not_be_written(unprivileged):
+    path = write_whole(unprivileged / "file", b"old")
+    unprivileged.chmod(0o500)
+    for use in (lambda: write_whole(path, b"new"), lambda: check_writable(path)):
+        with pytest.raises(CheckpointError, match=r"^cannot write .*file: Permission denied$"):
+            use()
+    with pytest.raises(CheckpointError, match="^cannot write checkpoints into .*: Permission denied$"):
+        checkpoint.make_folder(unprivileged)
     assert path.read_bytes() == b"old"
+
+
+def test_a_file_that_must_not_be_written_is_not_replaced(unprivileged):
+    path = write_whole(unprivileged / "file", b"old")
+    check_writable(path)
+    path.chmod(0o400)
+    for use in (lambda: write_whole(path, b"new", "the "), lambda: check_writable(path, "the ")):
+        with pytest.raises(CheckpointError, match=r"^cannot write the .*file: Permission denied$"):
+            use()
+    assert path.read_bytes() == b"old" and os.listdir(unprivileged) == ["file"]
+
+
+def test_a_folder_that_may_be_written_but_not_read(unprivileged):
+    unprivileged.chmod(0o300)
+    path = write_whole(unprivileged / "file", b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_folder_that_must_not_be_looked_into(unprivileged):
+    (unprivileged / "folder").mkdir()
+    unprivileged.chmod(0o600)
+    for new_folder in (True, False):
+        with pytest.raises(CheckpointError, match=r"^cannot write .*file: Permission denied$"):
+            write_whole(unprivileged / "folder" / "file", b"", new_folder=new_folder)
+    with pytest.raises(DataError, match=r"^cannot write .*history.csv: Permission denied$"):
+        History([1.0]).save(unprivileged / "folder" / "history.csv")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    (tmp_path / "file").write_bytes(b"in the way")
+    for folder in (tmp_path / "none", tmp_path / "file"):
+        for use in (lambda path: write_whole(path, b"", new_folder=False), check_writable):
+            with pytest.raises(CheckpointError, match=rf"^cannot write .*x: there is no folder {folder}$"):
+                use(folder / "x")
+    assert write_whole(tmp_path / "none" / "x", b"").is_file()
 
 
 def test_an_interrupt_right_after_the_renaming_is_an_interrupt(tmp_path, monkeypatch):
@@ -104,6 +136,14 @@ def test_a_file_has_the_rights_of_any_new_file(tmp_path):
         assert path.stat().st_mode & 0o777 == 0o640 and os.umask(0o027) == 0o027
     finally:
         os.umask(before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of files are of Unix")
+def test_a_file_that_is_replaced_keeps_its_rights(tmp_path):
+    path = write_whole(tmp_path / "file", b"old")
+    path.chmod(0o600)
+    write_whole(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_bytes() == b"new"
 
 
 def test_through_a_link_what_it_names_is_written(tmp_path):

@@ -55,6 +55,20 @@ def test_text_that_cannot_be_read(tmp_path):
             text.read_text(tmp_path / path)
 
 
+def test_text_that_must_not_be_read_is_not_left_out(unprivileged):
+    for path in ("a.txt", "sub/b.txt"):
+        (unprivileged / path).parent.mkdir(exist_ok=True)
+        (unprivileged / path).write_text("text")
+    (unprivileged / "to nothing").symlink_to("nothing")
+    assert text.read_text(unprivileged) == "text\ntext"
+    for path, rights in (("a.txt", 0o200), ("sub", 0o300), ("sub/b.txt", 0o200), ("sub", 0o600), (".", 0o300)):
+        before = (unprivileged / path).stat().st_mode
+        (unprivileged / path).chmod(rights)
+        with pytest.raises(DataError, match="^cannot read .*(a.txt|sub|b.txt|tmp[^/]*): Permission denied$"):
+            text.read_text(unprivileged)
+        (unprivileged / path).chmod(before)
+
+
 def test_a_python_without_sources_asks_for_a_text(monkeypatch, tmp_path):
     monkeypatch.setattr(text.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
     with pytest.raises(DataError, match="library holds no sources in .*: name a text file with --data"):
@@ -158,6 +172,18 @@ def test_the_loop_saves_by_name_and_as_the_latest(tmp_path):
     assert Trainer.resume(tmp_path / "latest.safetensors", TEXT).iteration == 50
 
 
+def test_the_bar_tells_batches_the_loss_of_late_speed_and_compiling(tmp_path, capsys, monkeypatch):
+    seconds = iter([2.0, 5.0])
+    monkeypatch.setattr(loop.compiling, "seconds", lambda: next(seconds))
+    training = trainer()
+    training.losses += [0.0] * 10 + [100.0] + [0.0] * 49
+    loop.train(training, tmp_path, iterations=1)
+    shown = capsys.readouterr().err.splitlines()[-1]
+    loss = 0.98 * 2 + 0.02 * training.losses[-1]
+    assert f"loss {loss:.3f}, {loss / np.log(2):.2f} bits/char, " in shown and "batch" in shown
+    assert shown.endswith(" characters/s, 3 s of compiling]")
+
+
 def test_ctrl_c_saves_and_says_where(tmp_path):
     training, said = trainer(), []
     step, count = training.step, itertools.count()
@@ -204,6 +230,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
     with pytest.raises(CheckpointError, match="cannot write checkpoints into"):
         loop.train(training, tmp_path / "file", iterations=3)
     assert training.iteration == 0
+
+
+@pytest.mark.parametrize("name", [loop.LATEST, loop.BEST])
+def test_a_checkpoint_that_must_not_be_written_is_refused_before_training(unprivileged, name):
+    (unprivileged / name).write_bytes(b"kept")
+    (unprivileged / name).chmod(0o400)
+    training = trainer()
+    with pytest.raises(CheckpointError, match=f"^cannot write the checkpoint .*{name}: Permission denied$"):
+        loop.train(training, unprivileged, iterations=2, say=str)
+    assert training.iteration == 0 and (unprivileged / name).read_bytes() == b"kept"
 
 
 def test_a_text_of_one_character(tmp_path):

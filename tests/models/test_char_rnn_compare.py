@@ -148,6 +148,15 @@ def test_what_makes_no_budget(budget, words):
         Budget(**budget)
 
 
+@pytest.mark.parametrize("name", ["rnn_seed1.safetensors", "compare.csv", "compare.svg"])
+def test_a_file_that_must_not_be_written_is_told_before_training(unprivileged, name):
+    (unprivileged / name).touch(0o400)
+    comparison = Comparison(["rnn"], TEXT, OPTIONS, Budget(iterations=3), seeds=[1])
+    with pytest.raises(CheckpointError, match=f"^cannot write .*{name}: Permission denied$"):
+        comparison.train(unprivileged)
+    assert not comparison.runs
+
+
 def test_too_little_text_and_no_place_for_the_files(tmp_path):
     whole = Options(**{**vars(OPTIONS), "train_frac": 1.0, "val_frac": 0.0})
     with pytest.raises(DataError, match="needs text to validate on"):

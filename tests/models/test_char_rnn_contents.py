@@ -19,6 +19,7 @@ from nodegraph.convert import convert
 from nodegraph.errors import CheckpointError, NodegraphError
 from nodegraph.io import checkpoint
 from nodegraph.models.char_rnn import formats, loop
+from nodegraph.models.char_rnn.contents import MEASURED
 from nodegraph.models.char_rnn.history import read_histories
 from nodegraph.models.char_rnn.inspection import describe
 from nodegraph.models.char_rnn.options import Options
@@ -141,6 +142,23 @@ def test_a_small_file_takes_little_memory(tmp_path):
     tracemalloc.stop()
 
 
+def test_iterations_without_losses_take_no_memory(tmp_path, saved):
+    arrays, data = saved
+    arrays = {name: array for name, array in arrays.items() if name not in MEASURED}
+    file = checkpoint.save(tmp_path / "c.safetensors", arrays, put(data, "iteration", 2**53))
+    with pytest.raises(CheckpointError, match=RESUMED + f"it has 0 losses of {2**53} iterations"):
+        Trainer.resume(file, TEXT)
+
+
+@pytest.mark.parametrize("path", ["optimizer.optimizer", "optimizer.settings.alpha"])
+def test_what_a_stranger_says_stays_a_short_line(tmp_path, saved, path):
+    arrays, data = saved
+    file = checkpoint.save(tmp_path / "c.safetensors", arrays, put(data, path, "\n\x1b[2J" * 1000))
+    with pytest.raises(CheckpointError, match=RESUMED) as caught:
+        Trainer.resume(file, TEXT)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
 def test_data_that_are_no_table(tmp_path):
     file = checkpoint.save(tmp_path / "c.safetensors", {"a": np.ones(2)}, [1, 2])
     with pytest.raises(CheckpointError, match="its data are no table"):
@@ -198,6 +216,13 @@ def test_an_archive_of_pytorchs_whose_parts_overlap_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="model.pt is not a file of PyTorch's") as caught:
         formats.load_torch_file(path)
     assert "larger than the whole" in str(caught.value.__cause__)
+
+
+def test_a_file_of_pytorchs_that_must_not_be_read(unprivileged):
+    pytest.importorskip("torch")
+    (unprivileged / "model.pt").touch(0o200)
+    with pytest.raises(CheckpointError, match="^cannot read .*model.pt: Permission denied$"):
+        formats.load_torch_file(unprivileged / "model.pt")
 
 
 def test_a_state_dict_that_is_none(tmp_path):

@@ -54,3 +54,12 @@ def test_a_file_to_write(tmp_path):
         file_to_write(str(tmp_path / "folder.svg"), ".svg")
     with pytest.raises(ArgumentError, match="there is no folder"):
         file_to_write(str(tmp_path / "no" / "a.svg"), ".svg")
+
+
+def test_a_file_that_must_not_be_written(unprivileged):
+    (unprivileged / "a.svg").touch(0o400)
+    with pytest.raises(ArgumentError, match=r"^cannot write .*a.svg: Permission denied$"):
+        file_to_write(str(unprivileged / "a.svg"), ".svg")
+    unprivileged.chmod(0o500)
+    with pytest.raises(ArgumentError, match=r"^cannot write .*b.svg: Permission denied$"):
+        file_to_write(str(unprivileged / "b.svg"), ".svg")

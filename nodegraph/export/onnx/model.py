@@ -50,6 +50,8 @@ def to_onnx(
     versions come to the same numbers. In float32 a convolution, an average pooling and a cross-map normalisation are
     operators of their own; for float64 onnxruntime has none, so there they are spelled out as products of matrices, to
     the same numbers. A Recurrent becomes a Scan for each of its loops; what lies outside them runs once for all steps.
+    In float64 onnxruntime before 1.31 turns x * sigmoid(x) into an operator that it lacks there; it loads such a graph
+    with `InferenceSession(path, disabled_optimizers=["QuickGeluFusion"])`.
 
     A class of your own is written down, too, if its formula, its view or its `update_output` uses NumPy's functions
     alone; for others there is `nodegraph.export.onnx.converts`. ExportError names all modules that ONNX cannot express;

@@ -103,6 +103,16 @@ def test_files_that_do_not_fit_together(mnist, name, array, words):
         mnist_digits(folder)
 
 
+def test_a_folder_and_a_file_that_must_not_be_read(unprivileged):
+    for name in NAMES:
+        (unprivileged / name).touch(0o200)
+    with pytest.raises(DataError, match=f"^cannot read .*{NAMES[0]}: Permission denied$"):
+        mnist_digits(unprivileged)
+    unprivileged.chmod(0o600)
+    with pytest.raises(DataError, match="^cannot read the files in .*: Permission denied$"):
+        mnist_digits(unprivileged)
+
+
 def test_what_is_missing(mnist, tmp_path):
     folder, _, _ = mnist
     with pytest.raises(DataError, match="there is no folder"):
