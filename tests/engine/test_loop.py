@@ -282,25 +282,6 @@ def test_kernels_are_compiled_where_it_is_worth_it(monkeypatch, tmp_path):
     assert list(tmp_path.glob("segment_*.py")) and list(tmp_path.glob("__pycache__/*.nbc"))
 
 
-@numba
-@pytest.mark.parametrize("damage", ["source", "machine code", "unwritable"])
-def test_a_damaged_or_missing_cache_does_not_matter(damage, monkeypatch, tmp_path):
-    from nodegraph.engine import numba_machine
-
-    monkeypatch.setattr(engine_machine, "WORTH_COMPILING", 0)
-    folder = tmp_path / "file" / "kernels" if damage == "unwritable" else tmp_path
-    monkeypatch.setenv("NODEGRAPH_CACHE", str(folder))
-    if damage == "unwritable":
-        (tmp_path / "file").write_text("in the way")
-    cell, input = state_read_outside(), CELLS["state read outside"][1](2, 2)
-    expected = Recurrent(cell, compiled=False).forward(input)
-    for _ in range(2):
-        monkeypatch.setattr(numba_machine, "_loaded", {})
-        np.testing.assert_allclose(Recurrent(cell).forward(input)[0], expected[0], atol=1e-12)
-        for file in tmp_path.rglob("segment_*.py" if damage == "source" else "*.nb[ic]"):
-            file.write_bytes(b"damaged")
-
-
 def test_the_tape_of_a_run_whose_parameters_have_changed_since_is_refused():
     net, input = Recurrent(lstm.create(3, 4)), CELLS["lstm cell"][1](4, 2)
     net.backward(input, net.forward(input))

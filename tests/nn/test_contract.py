@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import itertools
 import pickle
 
 import numpy as np
@@ -234,17 +235,18 @@ def test_a_wrong_shape_gives_a_result_of_the_told_shape_or_our_error(name, train
     assert refused or name in {"Identity", "FlattenTable", "JustTable", "PrintSize", "ZeroGrad", "GradientReversal"}
 
 
-@pytest.mark.parametrize("bad", [None, "text", -1, 0, 2.5, float("nan"), [], (1, "x"), object], ids=repr)
 @each()
-def test_a_senseless_argument_is_taken_or_refused_with_our_error(name, bad):
-    """Each argument of the example in turn, and one that is too many, are replaced."""
+def test_a_senseless_argument_is_taken_or_refused_with_our_error(name):
+    """Each argument of the example in turn is replaced."""
     module, _ = made(name)
     args, kwargs = module.arguments
-    for i in range(len(args)):
+    for i, bad in itertools.product(range(len(args)), [None, "text", -1, 0, 2.5, float("nan"), [], (1, "x"), object]):
         try:
             type(module)(*args[:i], bad, *args[i + 1 :], **kwargs)
         except NodegraphError as error:
             assert str(error)
+        except Exception as error:
+            raise AssertionError(f"argument {i} is {bad!r}") from error
 
 
 @each()
