@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import nodegraph.random
 from nodegraph import GModule, Recurrent, check_gradients, nn
-from nodegraph.engine import machine as engine_machine
 from nodegraph.engine.numpy_machine import NumpyMachine
 from nodegraph.engine.store import KEPT
 from nodegraph.errors import ShapeError, StateError
