@@ -206,7 +206,7 @@ def _refusal(value: Any, position: str = "") -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}{position} where a node belongs: it is made, then called on nodes"
     if hasattr(value, "update_output"):
-        ours = type(value).__module__.startswith("nodegraph.nn.") and "\n" not in repr(value)
+        ours = value.of_library() and "\n" not in repr(value)
         called = f", as in nn.{value!r}()" if ours else ""
         described = value.describe()
         return f"the module {described}{position} where a node belongs: did you forget the second parentheses{called}?"

@@ -11,7 +11,6 @@ import numpy as np
 from nodegraph import table
 from nodegraph.engine.values import Values
 from nodegraph.nn.component import RUN_STATE
-from nodegraph.nn.module import Module
 from nodegraph.nn.pointwise import Pointwise
 from nodegraph.node import Node
 from nodegraph.symbols import Symbol
@@ -44,12 +43,12 @@ class Settings:
         """Note what the users' own formulas and views gave for this plan."""
         own = {id(b.module): (b.module, len(b.operands)) for b in plan.bases if b.kind == "pointwise"}
         for module, inputs in own.values():
-            if not _is_own(module):
+            if module.of_library():
                 continue
             self._functions += [(type(module), name, getattr(type(module), name)) for name in _FORMULAS]
             if not _is_told(module):
                 self._formulas.append((module, inputs, _recorded(module, inputs)))
-        self._views = [(m, input, _places(value)) for m, input, value in plan.views if _is_own(m)]
+        self._views = [(m, input, _places(value)) for m, input, value in plan.views if not m.of_library()]
 
     def _follow(self, nodes: list[Node]) -> None:
         seen: set[int] = set()
@@ -82,7 +81,7 @@ class Settings:
                 return False
         for attributes, name, value in self._plain:
             now = attributes.get(name, self)
-            if now is not value and not (_is_plain(now) and now == value):
+            if now is not value and not _alike(now, value):
                 return False
         for attributes, name, dtype, shape in self._arrays:
             array = attributes.get(name)
@@ -92,7 +91,7 @@ class Settings:
                 return False
         return (
             all(len(attributes) == size for attributes, size in self._sizes)
-            and all(_same_parts(attributes.get(name), before) for attributes, name, before in self._lists)
+            and all(_alike(attributes.get(name), before) for attributes, name, before in self._lists)
             and all(getattr(kind, name) is function for kind, name, function in self._functions)
             and all(_alike(_recorded(module, inputs), before) for module, inputs, before in self._formulas)
             and all(_viewed(module, input) == before for module, input, before in self._views)
@@ -101,18 +100,6 @@ class Settings:
 
 def _is_plain(value: Any) -> bool:
     return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, _PLAIN)
-
-
-def _same_parts(now: Any, before: list[Any]) -> bool:
-    """Whether a list has the same objects in it, or plain values that are equal."""
-    if type(now) is not list or len(now) != len(before):
-        return False
-    return all(a is b or (_is_plain(a) and _is_plain(b) and a == b) for a, b in zip(now, before))
-
-
-def _is_own(module: Module | None) -> bool:
-    """Whether a module's class is a user's own, and not one of the library's."""
-    return not type(module).__module__.startswith("nodegraph.nn.")
 
 
 def _is_told(module: Any) -> bool:
@@ -142,7 +129,7 @@ def _recorded(module: Any, inputs: int) -> Any:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two expressions are the same."""
+    """Whether two expressions, or attributes, are the same: the same objects, or plain values that are equal."""
     if isinstance(a, Symbol) and isinstance(b, Symbol):
         return a.function == b.function and _alike(a.arguments, b.arguments)
     if isinstance(a, (list, tuple)) and type(a) is type(b):
@@ -159,4 +146,4 @@ def _viewed(module: Any, input: Any) -> Any:
 
 def _places(value: Any) -> Any:
     """Where the elements of a view lie."""
-    return table.map(lambda leaf: (leaf.__array_interface__["data"][0], leaf.shape, leaf.strides), value)
+    return table.map(lambda leaf: leaf.__array_interface__, value)

@@ -51,6 +51,11 @@ class Component:
         if vars(cls).get("__slots__"):
             raise ArgumentError(f"{cls.__name__}: a module has no __slots__: a run copies what its dictionary has")
 
+    @classmethod
+    def of_library(cls) -> bool:
+        """Whether the class is one of the library's, and not a user's own."""
+        return cls.__module__.startswith("nodegraph.nn.")
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if not cls.made_of_nodes:
             check_settings(cls.__name__, [*args, *kwargs.values()])
@@ -112,29 +117,25 @@ class Component:
         (dtype,) = kinds
         converted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-        def convert(value: Any) -> Any:
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != dtype:
-                return converted.setdefault(id(value), (value.astype(dtype), value))[0]
-            if isinstance(value, (list, tuple)):
-                parts = [convert(part) for part in value]
-                if any(part is not old for part, old in zip(parts, value)):
-                    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-            return value
+        def convert(array: np.ndarray) -> np.ndarray:
+            if array.dtype.kind != "f" or array.dtype == dtype:
+                return array
+            return converted.setdefault(id(array), (array.astype(dtype), array))[0]
 
         self.convert_arrays(convert)
         return self
 
-    def convert_arrays(self, convert: Callable[[Any], Any]) -> None:
-        """Put `convert(value)` in the place of each attribute's value, here and in all inside."""
+    def convert_arrays(self, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Put `convert(array)` in the place of each array among the attributes, or in lists there, here and inside."""
         self.convert_own_arrays(convert)
         for child in self.children():
             child.convert_arrays(convert)
 
-    def convert_own_arrays(self, convert: Callable[[Any], Any]) -> None:
-        """Put `convert(value)` in the place of each attribute's value, here and not inside."""
+    def convert_own_arrays(self, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+        """The same here, and not inside."""
         self.clear_own_state()
         for name, value in vars(self).items():
-            vars(self)[name] = convert(value)
+            vars(self)[name] = _converted(value, convert)
 
     def clone(self, *shared: str) -> Self:
         """A deep copy; the arrays named, such as "weight", "grad_weight", are shared with the original.
@@ -190,6 +191,16 @@ class Component:
         args, kwargs = self.arguments
         shown = [short(a) for a in args] + [f"{k}={short(v)}" for k, v in kwargs.items()]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _converted(value: Any, convert: Callable[[np.ndarray], np.ndarray]) -> Any:
+    if isinstance(value, np.ndarray):
+        return convert(value)
+    if isinstance(value, (list, tuple)):
+        parts = [_converted(part, convert) for part in value]
+        if any(part is not old for part, old in zip(parts, value)):
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
 
 
 def _is_type(given: Any, kind: type[np.floating[Any]]) -> bool:

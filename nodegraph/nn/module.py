@@ -149,7 +149,7 @@ class Module(Component):
 
         ArgumentError for a module in an attribute of a class that does not say what its children are.
         """
-        if type(self).__module__.startswith("nodegraph.nn."):  # The library's own say so.
+        if self.of_library():  # These say so.
             return []
         for name, value in vars(self).items():
             if isinstance(value, (Module, list, tuple)) and name not in RUN_STATE and _holds_module(value):

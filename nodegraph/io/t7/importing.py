@@ -166,10 +166,8 @@ class Importer:
         fits = isinstance(fields.get(gradient), np.ndarray) and fields.get(gradient).size == parameter.size
         setattr(module, "grad_" + name, fields.fitting(gradient, shape) if fits else np.zeros_like(parameter))
 
-    def _narrowed(self, value: Any) -> Any:
-        """An attribute's value in single precision, if it is a float64 array or a list of such."""
-        if isinstance(value, np.ndarray) and value.dtype == np.float64:
-            return self.narrowed.setdefault(id(value), (value.astype(np.float32), value))[0]
-        if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in value):
-            return type(value)(self._narrowed(part) for part in value)
-        return value
+    def _narrowed(self, array: np.ndarray) -> np.ndarray:
+        """An array in single precision, if it is in double."""
+        if array.dtype != np.float64:
+            return array
+        return self.narrowed.setdefault(id(array), (array.astype(np.float32), array))[0]
